@@ -1,0 +1,1 @@
+"""The library that all code locations share: it imports no location and no demo."""

@@ -1,0 +1,23 @@
+"""Dagster's instance storage on the platform's Postgres; `dagster.yaml` names it under `storage: custom:`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster_postgres import DagsterPostgresStorage
+
+from platform_shared.postgres import DAGSTER_SCHEMA, postgres
+
+
+class PlatformPostgresStorage(DagsterPostgresStorage):
+    """`DagsterPostgresStorage` that starts the embedded server on first use, so that bare `dagster` commands work.
+
+    It takes no settings: where the database is, `platform_shared.postgres` decides.
+    """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "DagsterPostgresStorage":
+        return cls(inst_data=inst_data, postgres_url=postgres().sqlalchemy_url(DAGSTER_SCHEMA))
