@@ -1,8 +1,8 @@
-from pathlib import Path
-
 import dagster as dg
+
+from platform_shared.location import load_location
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return load_location(__file__)

@@ -1,0 +1,131 @@
+"""What one location promises the others: the asset's key, partitions, columns with types and units, and its owner.
+
+The producer's spec is built from the contract, consumers depend on it, dbt's sources are checked against it. All else is
+private to its location.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from platform_shared.partitions import BUSINESS_DAYS
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: DuckDB type, and what a value means, with its unit or time zone."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A table that its owner keeps as described here. `owner` is the location (and team) that materializes it."""
+
+    schema: str
+    table: str
+    owner: str
+    description: str
+    columns: tuple[Column, ...]
+    partitions: dg.PartitionsDefinition[str] | None = None
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """The asset's key is its table's `schema/table`."""
+        return dg.AssetKey([self.schema, self.table])
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Column names with their DuckDB types, in order."""
+        return {column.name: column.type for column in self.columns}
+
+    def metadata(self) -> dict[str, Any]:
+        """Definition metadata: the column schema and the table's name, as the UI shows them."""
+        columns = [dg.TableColumn(c.name, c.type.lower(), description=c.description) for c in self.columns]
+        return {
+            "dagster/column_schema": dg.TableSchema(columns=columns),
+            "dagster/table_name": f"lake.{self.schema}.{self.table}",
+        }
+
+    def spec(
+        self,
+        *,
+        deps: Sequence[dg.AssetKey] = (),
+        kinds: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        **attributes: Any,
+    ) -> dg.AssetSpec:
+        """The producer's spec; `attributes` are further ones of `dagster.AssetSpec`."""
+        return dg.AssetSpec(
+            self.key,
+            deps=deps,
+            description=self.description,
+            group_name=self.schema,
+            owners=[f"team:{self.owner}"],
+            kinds=set(kinds),
+            partitions_def=self.partitions,
+            metadata={**self.metadata(), **(metadata or {})},
+            **attributes,
+        )
+
+    def reference(self) -> dg.AssetSpec:
+        """What a consuming location adds to its definitions: the same asset, made elsewhere."""
+        return dg.AssetSpec(self.key, group_name=self.schema, partitions_def=self.partitions)
+
+
+RAW_ORDER_LINES = Contract(
+    schema="raw",
+    table="order_lines",
+    owner="ingestion",
+    description="Lines of all store orders as the stores sent them; one row a basket and product on a business day.",
+    partitions=BUSINESS_DAYS,
+    columns=(
+        Column("household_id", "BIGINT", "Household that bought."),
+        Column("store_id", "BIGINT", "Store that sold."),
+        Column("basket_id", "BIGINT", "Basket (one visit to the till); repeats after 364 days."),
+        Column("product_id", "BIGINT", "Product sold."),
+        Column("quantity", "BIGINT", "Units sold; zero or less for returns and corrections."),
+        Column("sales_value", "DECIMAL(12,2)", "US dollars the store received for the line."),
+        Column("retail_disc", "DECIMAL(12,2)", "US dollars of loyalty-card discount."),
+        Column("coupon_disc", "DECIMAL(12,2)", "US dollars of manufacturer's coupon discount."),
+        Column("coupon_match_disc", "DECIMAL(12,2)", "US dollars of the store's match of a coupon."),
+        Column("week", "BIGINT", "Week of the source's year, 1 to 53."),
+        Column("transaction_timestamp", "TIMESTAMPTZ", "Instant of the sale, UTC."),
+    ),
+)
+
+DAILY_SALES = Contract(
+    schema="marts",
+    table="daily_sales",
+    owner="analytics",
+    description="Sales of each store on each business day.",
+    partitions=BUSINESS_DAYS,
+    columns=(
+        Column("business_date", "DATE", "Business day, New York."),
+        Column("store_id", "BIGINT", "Store that sold."),
+        Column("order_lines", "BIGINT", "Order lines."),
+        Column("baskets", "BIGINT", "Distinct baskets."),
+        Column("quantity", "BIGINT", "Units, returns subtracted."),
+        Column("sales_value", "DECIMAL(18,2)", "US dollars received."),
+    ),
+)
+
+HOUSEHOLD_SPEND = Contract(
+    schema="marts",
+    table="household_spend",
+    owner="analytics",
+    description="What each household has spent over all days loaded.",
+    columns=(
+        Column("household_id", "BIGINT", "Household."),
+        Column("first_business_date", "DATE", "First day with a purchase, New York."),
+        Column("last_business_date", "DATE", "Last day with a purchase, New York."),
+        Column("baskets", "BIGINT", "Distinct baskets (a basket is of one day)."),
+        Column("sales_value", "DECIMAL(18,2)", "US dollars spent."),
+    ),
+)
+
+CONTRACTS: tuple[Contract, ...] = (RAW_ORDER_LINES, DAILY_SALES, HOUSEHOLD_SPEND)

@@ -1,0 +1,258 @@
+"""A feed of CSV files that land in a folder: its sensor, its job, its raw table, as Dagster definitions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+from platform_shared import clock
+from platform_shared.contracts import Contract
+from platform_shared.ingestion.landing import LandedFile, list_landing, sha256
+from platform_shared.ingestion.loading import BatchLoader, BatchResult
+from platform_shared.ingestion.planning import Limits, Plan, plan
+from platform_shared.ingestion.quarantine import quarantine
+from platform_shared.ledger import Ledger, Unit, UnitState
+from platform_shared.location import LOCATION_TAG
+from platform_shared.partitions import FIRST_BUSINESS_DATE, business_date
+from platform_shared.resources import LedgerResource, PlatformFolders, WarehouseResource
+
+FEED_TAG = "platform/feed"
+BATCH_TAG = "platform/batch"
+ATTEMPT_TAG = "platform/attempt"
+MAX_ATTEMPTS_TAG = "platform/max_attempts"
+"""A failed run whose attempt is below this is asked for again by the ledger."""
+
+_COMPARED_BYTES_PER_TICK = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class CsvFeed:
+    """A feed `name` whose files lie below `landing/<name>/` and whose rows make up the contract's table.
+
+    `business_date` is an SQL expression over the source's columns: the partition of a row. `poll_seconds` is the pause
+    between looks; Dagster's sensor loop sleeps five seconds, so less is five.
+    """
+
+    name: str
+    contract: Contract
+    business_date: str
+    poll_seconds: int = 5
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def source_key(self) -> dg.AssetKey:
+        """The landing folder, as the external asset at the root of the lineage."""
+        return dg.AssetKey(["landing", self.name])
+
+
+class BatchConfig(dg.Config):
+    """The batch to load. Batches are made by the feed's sensor, which finds new and changed files by itself."""
+
+    batch_id: str
+
+
+def csv_feed_definitions(feed: CsvFeed) -> dg.Definitions:
+    """External asset `landing/<feed>`, the raw table's asset with its check, the load job and the sensor (running)."""
+    source = dg.AssetSpec(
+        feed.source_key,
+        group_name="sources",
+        description=f"Files that the source delivers for `{feed.name}`; observed whenever new ones are seen.",
+        owners=[f"team:{feed.contract.owner}"],
+        kinds={"csv", "file"},
+    )
+    table = _table_asset(feed)
+    job = dg.define_asset_job(
+        f"{feed.name}_load_job",
+        selection=dg.AssetSelection.assets(feed.contract.key) | dg.AssetSelection.checks_for_assets(feed.contract.key),
+        description=f"Loads one batch of `{feed.name}` files; asked for by the sensor.",
+    )
+    return dg.Definitions(assets=[source, table], jobs=[job], sensors=[_sensor(feed)])
+
+
+def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
+    key = feed.contract.key
+    set_aside_check = dg.AssetCheckSpec(
+        "no_file_in_quarantine",
+        asset=key,
+        description="Warns while a file of the feed is in quarantine; a corrected delivery clears it.",
+    )
+
+    # `skippable`: a batch touches some days, or none; each is announced by an event of its own.
+    @dg.multi_asset(
+        name=f"load_{feed.name}",
+        specs=[feed.contract.spec(deps=[feed.source_key], kinds=["ducklake"], skippable=True)],
+        check_specs=[set_aside_check],
+    )
+    def load(
+        context: dg.AssetExecutionContext,
+        config: BatchConfig,
+        folders: PlatformFolders,
+        ledger: LedgerResource,
+        warehouse: WarehouseResource,
+    ):  # type: ignore[no-untyped-def]
+        home = folders.home()
+        with ledger.ledger() as units, ledger.outbox() as outbox:
+            loader = BatchLoader(
+                feed=feed.name,
+                contract=feed.contract,
+                business_date_column="business_date",
+                business_date_expression=feed.business_date,
+                first_day=FIRST_BUSINESS_DATE,
+                landing=home.landing / feed.name,
+                quarantine=home.quarantine,
+                warehouse=warehouse.warehouse(),
+                ledger=units,
+                outbox=outbox,
+                clock=clock.utc_now,
+                lease=feed.limits.lease,
+            )
+            today = business_date(clock.utc_now())
+            result = loader.load(
+                config.batch_id, context.run_id, today, lambda result: _announce(context, key, config.batch_id, result)
+            )
+            if result is None:
+                context.log.info(f"Batch {config.batch_id} is done or another run has it; nothing to do.")
+            waiting = units.quarantined(feed.name)
+        yield dg.AssetCheckResult(
+            check_name=set_aside_check.name,
+            asset_key=key,
+            passed=not waiting,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "files": len(waiting),
+                "reasons": dg.MetadataValue.md("\n".join(f"- {u.reason}" for u in waiting[:20]) or "none"),
+            },
+        )
+
+    return load
+
+
+def _announce(context: dg.AssetExecutionContext, key: dg.AssetKey, batch_id: str, result: BatchResult) -> None:
+    for name, reason in result.set_aside.items():
+        context.log.warning(f"{name} is set aside: {reason}")
+    context.log.info(
+        f"Batch {batch_id}: {result.loaded} files with {result.rows} rows loaded, {result.unchanged} unchanged, "
+        f"{result.superseded} superseded, {len(result.set_aside)} set aside."
+    )
+    for day in result.days:
+        context.log_event(
+            dg.AssetMaterialization(
+                key,
+                partition=day.day,
+                metadata={
+                    "dagster/partition_row_count": day.rows,
+                    "batch": batch_id,
+                    "batch_files": result.loaded,
+                    "batch_rows": result.rows,
+                    "batch_bytes": result.bytes,
+                },
+            )
+        )
+
+
+def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=f"{feed.name}_landing_sensor",
+        job_name=f"{feed.name}_load_job",
+        minimum_interval_seconds=feed.poll_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Sees new and changed `{feed.name}` files and asks for bounded batches of them.",
+    )
+    def landing_sensor(
+        context: dg.SensorEvaluationContext, folders: PlatformFolders, ledger: LedgerResource
+    ) -> dg.SensorResult:
+        home = folders.home()
+        with ledger.ledger() as units, ledger.outbox() as outbox:
+            landing = home.landing / feed.name
+            listing = list_landing(landing)
+            now = clock.utc_now()
+            known = units.known(feed.name)
+            fresh = [file for file in listing if (file.object_id, file.version) not in known]
+            units.record_seen(feed.name, [(f.object_id, f.version, f.size_bytes) for f in fresh], now)
+            _free_batches_of_dead_runs(context, feed.name, units)
+            open_units = units.units(feed.name, [UnitState.DISCOVERED, UnitState.REQUESTED])
+            planned = plan(
+                feed.name, listing, open_units, _unchanged(feed.name, landing, listing, open_units, units),
+                feed.limits, now,
+            )
+            for outcome in units.close_units(feed.name, planned.ended, now):
+                if outcome.state is UnitState.QUARANTINED:
+                    quarantine(home.quarantine, outbox, feed.name, feed.contract.owner, landing, outcome, now)
+            granted = {lease.batch_id: lease for lease in units.lease([b.lease for b in planned.batches], now)}
+        requests = [
+            _request(feed, batch.lease.batch_id, batch.attempt)
+            for batch in planned.batches
+            if batch.lease.batch_id in granted
+        ]
+        observations = [_observation(feed, listing, fresh)] if fresh else []
+        if not requests:
+            return dg.SensorResult(skip_reason=_why_nothing(listing, open_units, planned), asset_events=observations)
+        return dg.SensorResult(run_requests=requests, asset_events=observations)
+
+    return landing_sensor
+
+
+def _request(feed: CsvFeed, batch_id: str, attempt: int) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=batch_id,
+        run_config=dg.RunConfig(ops={f"load_{feed.name}": BatchConfig(batch_id=batch_id)}),
+        tags={
+            LOCATION_TAG: feed.contract.owner,
+            FEED_TAG: feed.name,
+            BATCH_TAG: batch_id,
+            ATTEMPT_TAG: str(attempt),
+            MAX_ATTEMPTS_TAG: str(feed.limits.attempts),
+            # The ledger asks again; a retry by the instance would double it.
+            "dagster/max_retries": "0",
+        },
+    )
+
+
+def _free_batches_of_dead_runs(context: dg.SensorEvaluationContext, feed: str, units: Ledger) -> None:
+    """A run's end shortens the lease of its batch; the lease alone would do, minutes later."""
+    batches = {unit.batch_id for unit in units.units(feed, [UnitState.REQUESTED]) if unit.batch_id}
+    for batch_id in sorted(batches):
+        runs = context.instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch_id}), limit=1)
+        if runs and runs[0].is_finished:
+            units.give_back(feed, batch_id, f"run {runs[0].run_id} ended as {runs[0].status.value} without a reason")
+
+
+def _unchanged(
+    feed: str, landing: Path, listing: Sequence[LandedFile], open_units: Sequence[Unit], units: Ledger
+) -> Mapping[tuple[str, str], str]:
+    """Waiting versions whose bytes are the loaded ones, found here to spare a run; the loader compares the rest."""
+    waiting = [unit for unit in open_units if unit.state is UnitState.DISCOVERED]
+    loaded = units.loaded_hashes(feed, [unit.object_id for unit in waiting]) if waiting else {}
+    listed = {(file.object_id, file.version) for file in listing}
+    budget, same = _COMPARED_BYTES_PER_TICK, {}
+    for unit in waiting:
+        key = (unit.object_id, unit.version)
+        if unit.object_id not in loaded or key not in listed or unit.size_bytes > budget:
+            continue
+        budget -= unit.size_bytes
+        digest = sha256(landing / unit.object_id)
+        if digest == loaded[unit.object_id]:
+            same[key] = digest
+    return same
+
+
+def _observation(feed: CsvFeed, listing: Sequence[LandedFile], fresh: Sequence[LandedFile]) -> dg.AssetObservation:
+    return dg.AssetObservation(
+        feed.source_key,
+        metadata={
+            "files": len(listing),
+            "new_files": len(fresh),
+            "new_bytes": sum(file.size_bytes for file in fresh),
+            "newest_file": fresh[-1].object_id,
+        },
+    )
+
+
+def _why_nothing(listing: Sequence[LandedFile], open_units: Sequence[Unit], planned: Plan) -> str:
+    if planned.settling:
+        return f"{planned.settling} files are still being written"
+    in_flight = sum(unit.state is UnitState.REQUESTED for unit in open_units)
+    if in_flight:
+        return f"{in_flight} files are being loaded, {planned.waiting} wait for their turn"
+    return f"nothing new among {len(listing)} files"

@@ -1,0 +1,9 @@
+"""The ledger: what became of every version of every source object, and which messages still have to be sent.
+
+It lives in a schema of its own beside Dagster's storage and remembers what run keys and cursors forget (docs/adr/0004).
+"""
+
+from platform_shared.ledger.outbox import Message, Outbox
+from platform_shared.ledger.store import Lease, Ledger, LeaseLostError, Outcome, Unit, UnitState
+
+__all__ = ["Lease", "LeaseLostError", "Ledger", "Message", "Outbox", "Outcome", "Unit", "UnitState"]

@@ -1,0 +1,75 @@
+"""Connections to the lake."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from platform_shared.postgres import CATALOG_SCHEMA, PostgresServer, postgres
+from platform_shared.settings import Home, platform_home
+from platform_shared.warehouse.extensions import extension_directory
+from platform_shared.warehouse.sql import literal
+
+LAKE = "lake"
+"""Name under which the lake is attached, here and in dbt's profile."""
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Where the lake is and how much of the machine one connection may take.
+
+    `memory_limit` is a DuckDB size (`"1GB"`): each run is a process of its own, and DuckDB's default of 80 % of the
+    memory *each* over-commits.
+    """
+
+    server: PostgresServer
+    data_path: str
+    extensions: Path
+    memory_limit: str = "1GB"
+    threads: int = 2
+
+    @staticmethod
+    def of(home: Home | None = None, *, memory_limit: str = "1GB", threads: int = 2) -> "Warehouse":
+        """The platform's warehouse; starts the embedded Postgres if it is down."""
+        home = home or platform_home()
+        return Warehouse(postgres(home), f"{home.lake}/", home.duckdb_extensions, memory_limit, threads)
+
+    @contextmanager
+    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB instance of its own with the lake attached as `lake` and UTC as its time zone.
+
+        Writers call this in run processes only: DuckDB may abort the process if the catalog vanishes in a commit.
+        """
+        connection = duckdb.connect(
+            config={
+                "extension_directory": str(extension_directory(self.extensions)),
+                "autoinstall_known_extensions": "false",
+                "memory_limit": self.memory_limit,
+                "threads": str(self.threads),
+            }
+        )
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            for name in ("postgres_scanner", "ducklake"):
+                connection.load_extension(name)
+            connection.execute("SET ducklake_max_retry_count = 100; SET ducklake_retry_wait_ms = 50")
+            connection.execute(self._catalog_secret())
+            options = [
+                f"DATA_PATH {literal(self.data_path)}",
+                f"METADATA_SCHEMA {literal(CATALOG_SCHEMA)}",
+                "DATA_INLINING_ROW_LIMIT 0",
+                "META_SECRET 'catalog'",
+                *(["READ_ONLY"] if read_only else []),
+            ]
+            connection.execute(f"ATTACH 'ducklake:postgres:' AS {LAKE} ({', '.join(options)})")
+            yield connection
+        finally:
+            connection.close()
+
+    def _catalog_secret(self) -> str:
+        """The catalog's address as a secret: DuckDB redacts it where an attach string would show the password."""
+        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
+        parts = [f"{names[name]} {literal(value)}" for name, value in self.server.libpq().items() if name in names]
+        return f"CREATE SECRET catalog (TYPE postgres, {', '.join(parts)})"

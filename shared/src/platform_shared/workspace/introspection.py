@@ -1,0 +1,39 @@
+"""The names of Dagster that the snapshot needs and that are exported but not marked public. All of them are here.
+
+None is behind an underscore, and nothing that is marked public tells the same without a webserver (GraphQL does);
+`shared/tests/workspace/test_introspection.py` names each, so that an upgrade that moves one says which.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import dagster as dg
+
+
+class Execution(NamedTuple):
+    """How an asset definition executes: whether it materializes, whether it runs at all (or observes), its pools."""
+
+    materializable: bool
+    executable: bool
+    pools: frozenset[str]
+
+
+def repository(definitions: dg.Definitions) -> dg.RepositoryDefinition:
+    """The resolved definitions: what resolving adds (schedules of partitioned jobs, the implicit sensor) is only here."""
+    return definitions.get_repository_def()
+
+
+def execution(asset: dg.AssetsDefinition) -> Execution:
+    """An external asset has no node and therefore no pools."""
+    pools = frozenset(asset.node_def.pools) if asset.is_executable else frozenset()
+    return Execution(asset.is_materializable, asset.is_executable, pools)
+
+
+def condition_label(condition: dg.AutomationCondition) -> str:  # type: ignore[type-arg]
+    """The label that the UI shows, else the kind of the outermost operator."""
+    return condition.get_label() or condition.name
+
+
+def sensor_metadata(sensor: dg.SensorDefinition) -> Mapping[str, dg.MetadataValue]:
+    """What `metadata=` of any kind of sensor was given; for schedules the same attribute is marked public."""
+    return sensor.metadata

@@ -1,0 +1,159 @@
+"""Loads one location in this process and prints its snapshot: `python -m platform_shared.workspace.snapshot MODULE`."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from platform_shared.workspace import OFF_METADATA_KEY
+from platform_shared.workspace.introspection import Execution, condition_label, execution, repository, sensor_metadata
+from platform_shared.workspace.load_warnings import recorded_warnings
+from platform_shared.workspace.model import (
+    AssetSnapshot,
+    CheckSnapshot,
+    ResourceSnapshot,
+    ScheduleSnapshot,
+    SensorSnapshot,
+    Snapshot,
+    WarningSnapshot,
+    to_json,
+)
+
+
+KIND_TAG = "dagster/kind/"
+
+
+def snapshot(location: str, definitions_module: str) -> Snapshot:
+    """Imports the module, resolves its definitions as a code server does and describes them; never raises for them."""
+    package = definitions_module.partition(".")[0]
+    # Run as a module this file is `__main__`: what resolving warns of, by itself, is the location's too.
+    with recorded_warnings({package, "platform_shared", "__main__"}) as warned:
+        try:
+            definitions = _definitions(definitions_module)
+            dg.Definitions.validate_loadable(definitions)
+            return describe(location, definitions, warned)
+        except (Exception, SystemExit) as error:
+            text = "".join(traceback.format_exception(error))
+            return Snapshot(location, warnings=_sorted(warned), load_error=text)
+
+
+def describe(location: str, definitions: dg.Definitions, warned: set[WarningSnapshot]) -> Snapshot:
+    """The snapshot of loaded definitions; `warned` may still grow while they are resolved."""
+    resolved = repository(definitions)
+    assets = sorted(_assets(definitions, resolved), key=lambda asset: asset.key)
+    checks = sorted(_checks(resolved), key=lambda check: (check.asset, check.name))
+    return Snapshot(
+        location,
+        assets=tuple(assets),
+        asset_checks=tuple(checks),
+        jobs=tuple(sorted(name for name in resolved.job_names if not name.startswith("__"))),
+        schedules=tuple(sorted(map(_schedule, resolved.schedule_defs), key=lambda schedule: schedule.name)),
+        sensors=tuple(sorted(map(_sensor, resolved.sensor_defs), key=lambda sensor: sensor.name)),
+        resources=tuple(sorted(_resources(definitions), key=lambda resource: resource.key)),
+        warnings=_sorted(warned),
+    )
+
+
+def _definitions(module: str) -> dg.Definitions:
+    """The module's `defs`: a Definitions, or what `@dg.definitions` made of a function."""
+    found = getattr(importlib.import_module(module), "defs", None)
+    definitions = found() if callable(found) and not isinstance(found, dg.Definitions) else found
+    if not isinstance(definitions, dg.Definitions):
+        raise TypeError(
+            f"{module} has no `defs` that is a dagster.Definitions. Write "
+            "`@dg.definitions` over `def defs() -> dg.Definitions:` there."
+        )
+    return definitions
+
+
+def _assets(definitions: dg.Definitions, resolved: dg.RepositoryDefinition) -> Iterator[AssetSnapshot]:
+    """What the location declares; Dagster also lists a stand-in for each key that is only named as a dependency."""
+    made, sources = resolved.assets_defs_by_key, resolved.source_assets_by_key
+    for spec in definitions.resolve_all_asset_specs():
+        if spec.key in made:
+            yield _asset(spec, execution(made[spec.key]))
+        elif spec.key in sources:
+            yield _asset(spec, Execution(False, sources[spec.key].is_observable, frozenset()))
+
+
+def _asset(spec: dg.AssetSpec, how: Execution) -> AssetSnapshot:
+    return AssetSnapshot(
+        key=_key(spec.key),
+        group=spec.group_name or "default",
+        kinds=tuple(sorted(tag.removeprefix(KIND_TAG) for tag in spec.tags if tag.startswith(KIND_TAG))),
+        owners=tuple(sorted(spec.owners)),
+        description=spec.description,
+        deps=tuple(sorted(_key(dep.asset_key) for dep in spec.deps)),
+        is_materializable=how.materializable,
+        is_executable=how.executable,
+        partitions=str(spec.partitions_def) if spec.partitions_def else None,
+        automation_condition=condition_label(spec.automation_condition) if spec.automation_condition else None,
+        tags={tag: value for tag, value in spec.tags.items() if not tag.startswith(KIND_TAG)},
+        code_version=spec.code_version,
+        pools=tuple(sorted(how.pools)),
+    )
+
+
+def _key(key: dg.AssetKey) -> str:
+    return "/".join(key.path)
+
+
+def _checks(resolved: dg.RepositoryDefinition) -> set[CheckSnapshot]:
+    """Checks of their own and those that an asset's definition brings along."""
+    owners = [*resolved.assets_defs_by_key.values(), *resolved.asset_checks_defs_by_key.values()]
+    return {
+        CheckSnapshot(_key(spec.asset_key), spec.name, spec.blocking) for owner in owners for spec in owner.check_specs
+    }
+
+
+def _resources(definitions: dg.Definitions) -> Iterator[ResourceSnapshot]:
+    for key, resource in (definitions.resources or {}).items():
+        yield ResourceSnapshot(key, type(resource).__name__)
+
+
+def _schedule(schedule: dg.ScheduleDefinition) -> ScheduleSnapshot:
+    cron = schedule.cron_schedule
+    return ScheduleSnapshot(
+        name=schedule.name,
+        cron=(cron,) if isinstance(cron, str) else tuple(cron),
+        default_status=schedule.default_status.value,
+        timezone=schedule.execution_timezone,
+        off_reason=_off_reason(schedule.metadata),
+    )
+
+
+def _sensor(sensor: dg.SensorDefinition) -> SensorSnapshot:
+    return SensorSnapshot(
+        name=sensor.name,
+        type=type(sensor).__name__,
+        default_status=sensor.default_status.value,
+        minimum_interval=sensor.minimum_interval_seconds,
+        off_reason=_off_reason(sensor_metadata(sensor)),
+    )
+
+
+def _off_reason(metadata: Mapping[str, dg.MetadataValue]) -> str | None:
+    return str(metadata[OFF_METADATA_KEY].value) if OFF_METADATA_KEY in metadata else None
+
+
+def _sorted(warned: set[WarningSnapshot]) -> tuple[WarningSnapshot, ...]:
+    return tuple(sorted(warned, key=lambda warning: (warning.where, warning.category, warning.message)))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the snapshot alone on stdout: what the location prints while it loads goes to stderr."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("definitions_module")
+    parser.add_argument("--location", required=True, help="the location's name")
+    arguments = parser.parse_args(argv)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as out:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        out.write(to_json(snapshot(arguments.location, arguments.definitions_module)))
+
+
+if __name__ == "__main__":
+    main()
