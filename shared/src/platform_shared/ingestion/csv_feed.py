@@ -12,16 +12,11 @@ from platform_shared.ingestion.landing import LandedFile, list_landing, sha256
 from platform_shared.ingestion.loading import BatchLoader, BatchResult
 from platform_shared.ingestion.planning import Limits, Plan, plan
 from platform_shared.ingestion.quarantine import quarantine
+from platform_shared.ingestion.tags import ATTEMPT_TAG, BATCH_TAG, FEED_TAG, MAX_ATTEMPTS_TAG
 from platform_shared.ledger import Ledger, Unit, UnitState
 from platform_shared.location import LOCATION_TAG
 from platform_shared.partitions import FIRST_BUSINESS_DATE, business_date
 from platform_shared.resources import LedgerResource, PlatformFolders, WarehouseResource
-
-FEED_TAG = "platform/feed"
-BATCH_TAG = "platform/batch"
-ATTEMPT_TAG = "platform/attempt"
-MAX_ATTEMPTS_TAG = "platform/max_attempts"
-"""A failed run whose attempt is below this is asked for again by the ledger."""
 
 _COMPARED_BYTES_PER_TICK = 64 * 1024**2
 

@@ -19,7 +19,7 @@ class Execution(NamedTuple):
 
 
 def repository(definitions: dg.Definitions) -> dg.RepositoryDefinition:
-    """The resolved definitions: what resolving adds (schedules of partitioned jobs, the implicit sensor) is only here."""
+    """The resolved definitions, with what resolving adds: partitioned jobs' schedules, the implicit sensor."""
     return definitions.get_repository_def()
 
 

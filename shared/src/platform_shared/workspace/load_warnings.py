@@ -37,7 +37,7 @@ def recorded_warnings(ours: Set[str]) -> Iterator[set[WarningSnapshot]]:
     ) -> None:
         stack = _stack(inspect.currentframe())
         caused_by_us = is_ours(stack, (filename, lineno), ours)
-        seen.add(WarningSnapshot(category.__name__, str(message), f"{_short(filename)}:{lineno}", caused_by_us))
+        seen.add(WarningSnapshot(category.__name__, str(message), f"{short_path(filename)}:{lineno}", caused_by_us))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -52,13 +52,15 @@ def is_ours(stack: Sequence[Frame], warned: tuple[str, int], ours: Set[str]) -> 
     `stack` starts at the code that issued the warning. A package that warns while it is being imported is on its own:
     the import system is what called it.
     """
-    if any((frame.file, frame.line) == warned and _top(frame.module) in ours for frame in stack):
+    if any((frame.file, frame.line) == warned and top_package(frame.module) in ours for frame in stack):
         return True
     if not stack:
         return False
     issuer = _family(stack[0].module)
-    caller = next((frame for frame in stack if _top(frame.module) in ours or _family(frame.module) != issuer), None)
-    return caller is not None and _top(caller.module) in ours
+    caller = next(
+        (frame for frame in stack if top_package(frame.module) in ours or _family(frame.module) != issuer), None
+    )
+    return caller is not None and top_package(caller.module) in ours
 
 
 def _stack(frame: FrameType | None) -> list[Frame]:
@@ -72,16 +74,16 @@ def _stack(frame: FrameType | None) -> list[Frame]:
     return frames
 
 
-def _top(module: str) -> str:
+def top_package(module: str) -> str:
     return module.partition(".")[0]
 
 
 def _family(module: str) -> str:
     """Packages of one project warn in each other's name: dagster_shared in dagster's, dbt_common in dbt's."""
-    return _top(module).partition("_")[0]
+    return top_package(module).partition("_")[0]
 
 
-def _short(filename: str) -> str:
+def short_path(filename: str) -> str:
     """The file without the machine's part of its path: relative to the workspace, or to the installed packages."""
     path = Path(filename)
     if "site-packages" in path.parts:

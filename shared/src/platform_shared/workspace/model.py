@@ -88,7 +88,7 @@ class WarningSnapshot:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One location as its own process loaded it. If `load_error` is set (a traceback), definitions are missing."""
+    """One location as its own process loaded it. With a `load_error` (cause, then traceback) it has no definitions."""
 
     location: str
     assets: tuple[AssetSnapshot, ...] = ()

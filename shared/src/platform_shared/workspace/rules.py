@@ -76,7 +76,7 @@ def load_errors(snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
                 Rule.LOAD,
                 snapshot.location,
                 snapshot.load_error.strip(),
-                "Correct the error that the last line names. Loading is given no secret, no server and no DAGSTER_HOME: "
+                "Correct the error named first. A load is given no secret, no server and no DAGSTER_HOME: "
                 "read them when they are used. Dependencies between locations are checked once all locations load.",
             )
 

@@ -5,13 +5,14 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 
 import dagster as dg
 
 from platform_shared.workspace import OFF_METADATA_KEY
 from platform_shared.workspace.introspection import Execution, condition_label, execution, repository, sensor_metadata
-from platform_shared.workspace.load_warnings import recorded_warnings
+from platform_shared.workspace.load_warnings import recorded_warnings, short_path, top_package
 from platform_shared.workspace.model import (
     AssetSnapshot,
     CheckSnapshot,
@@ -19,47 +20,43 @@ from platform_shared.workspace.model import (
     ScheduleSnapshot,
     SensorSnapshot,
     Snapshot,
-    WarningSnapshot,
     to_json,
 )
-
 
 KIND_TAG = "dagster/kind/"
 
 
 def snapshot(location: str, definitions_module: str) -> Snapshot:
-    """Imports the module, resolves its definitions as a code server does and describes them; never raises for them."""
-    package = definitions_module.partition(".")[0]
-    # Run as a module this file is `__main__`: what resolving warns of, by itself, is the location's too.
-    with recorded_warnings({package, "platform_shared", "__main__"}) as warned:
+    """What the module defines and what loading it warned of; an error of the module is part of the result."""
+    ours = {top_package(definitions_module), "platform_shared"}
+    # This file runs as `__main__`: what Dagster warns of while it resolves for us, it means for the location.
+    with recorded_warnings(ours | {"__main__"}) as warned:
         try:
-            definitions = _definitions(definitions_module)
-            dg.Definitions.validate_loadable(definitions)
-            return describe(location, definitions, warned)
+            loaded = describe(location, load(definitions_module))
         except (Exception, SystemExit) as error:
-            text = "".join(traceback.format_exception(error))
-            return Snapshot(location, warnings=_sorted(warned), load_error=text)
+            loaded = Snapshot(location, load_error=told(error, ours))
+    return replace(loaded, warnings=tuple(sorted(warned, key=lambda w: (w.where, w.category, w.message))))
 
 
-def describe(location: str, definitions: dg.Definitions, warned: set[WarningSnapshot]) -> Snapshot:
-    """The snapshot of loaded definitions; `warned` may still grow while they are resolved."""
-    resolved = repository(definitions)
-    assets = sorted(_assets(definitions, resolved), key=lambda asset: asset.key)
-    checks = sorted(_checks(resolved), key=lambda check: (check.asset, check.name))
-    return Snapshot(
-        location,
-        assets=tuple(assets),
-        asset_checks=tuple(checks),
-        jobs=tuple(sorted(name for name in resolved.job_names if not name.startswith("__"))),
-        schedules=tuple(sorted(map(_schedule, resolved.schedule_defs), key=lambda schedule: schedule.name)),
-        sensors=tuple(sorted(map(_sensor, resolved.sensor_defs), key=lambda sensor: sensor.name)),
-        resources=tuple(sorted(_resources(definitions), key=lambda resource: resource.key)),
-        warnings=_sorted(warned),
-    )
+def told(error: BaseException, ours: Set[str]) -> str:
+    """The error that caused it and the innermost line of ours that led to it, then the whole traceback.
+
+    Dagster wraps an error of a file below `defs/` in others, whose last line names no cause.
+    """
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [
+        f"{short_path(frame.f_code.co_filename)}:{line}: "
+        for frame, line in traceback.walk_tb(cause.__traceback__)
+        if top_package(str(frame.f_globals.get("__name__"))) in ours
+    ]
+    summary = f"{lines[-1] if lines else ''}{type(cause).__name__}: {cause}"
+    return "\n".join([summary, "", *"".join(traceback.format_exception(error)).splitlines()])
 
 
-def _definitions(module: str) -> dg.Definitions:
-    """The module's `defs`: a Definitions, or what `@dg.definitions` made of a function."""
+def load(module: str) -> dg.Definitions:
+    """The module's `defs` (a Definitions, or what `@dg.definitions` made of a function), resolved as a server does."""
     found = getattr(importlib.import_module(module), "defs", None)
     definitions = found() if callable(found) and not isinstance(found, dg.Definitions) else found
     if not isinstance(definitions, dg.Definitions):
@@ -67,7 +64,22 @@ def _definitions(module: str) -> dg.Definitions:
             f"{module} has no `defs` that is a dagster.Definitions. Write "
             "`@dg.definitions` over `def defs() -> dg.Definitions:` there."
         )
+    dg.Definitions.validate_loadable(definitions)
     return definitions
+
+
+def describe(location: str, definitions: dg.Definitions) -> Snapshot:
+    """The snapshot of loaded definitions, all lists sorted."""
+    resolved = repository(definitions)
+    return Snapshot(
+        location,
+        assets=tuple(sorted(_assets(definitions, resolved), key=lambda asset: asset.key)),
+        asset_checks=tuple(sorted(_checks(resolved), key=lambda check: (check.asset, check.name))),
+        jobs=tuple(sorted(name for name in resolved.job_names if not name.startswith("__"))),
+        schedules=tuple(sorted(map(_schedule, resolved.schedule_defs), key=lambda schedule: schedule.name)),
+        sensors=tuple(sorted(map(_sensor, resolved.sensor_defs), key=lambda sensor: sensor.name)),
+        resources=tuple(sorted(_resources(definitions), key=lambda resource: resource.key)),
+    )
 
 
 def _assets(definitions: dg.Definitions, resolved: dg.RepositoryDefinition) -> Iterator[AssetSnapshot]:
@@ -138,10 +150,6 @@ def _sensor(sensor: dg.SensorDefinition) -> SensorSnapshot:
 
 def _off_reason(metadata: Mapping[str, dg.MetadataValue]) -> str | None:
     return str(metadata[OFF_METADATA_KEY].value) if OFF_METADATA_KEY in metadata else None
-
-
-def _sorted(warned: set[WarningSnapshot]) -> tuple[WarningSnapshot, ...]:
-    return tuple(sorted(warned, key=lambda warning: (warning.where, warning.category, warning.message)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

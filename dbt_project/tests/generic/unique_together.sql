@@ -1,0 +1,7 @@
+{#- Fails for each combination of `columns` that more than one row has. -#}
+{% test unique_together(model, columns) %}
+select {{ columns | join(", ") }}, count(*) as row_count
+from {{ model }}
+group by {{ columns | join(", ") }}
+having count(*) > 1
+{% endtest %}

@@ -1,0 +1,42 @@
+"""Where the messages of a location go: its webhook if one is set, else the log."""
+
+import logging
+import re
+
+import dagster as dg
+import requests
+
+from platform_shared.ledger import Message
+
+_TIMEOUT_SECONDS = 10
+
+
+class AlertRoutes(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Sends messages. The webhook of location `batch` is in the environment variable `<webhook_variable>_BATCH`, the
+    one for all others in `<webhook_variable>`; both are secrets, read when a message is sent. Without either a message
+    goes to the log."""
+
+    webhook_variable: str = "PLATFORM_ALERT_WEBHOOK"
+
+    def send(self, message: Message, log: logging.Logger) -> None:
+        """Sends one message. Raises RuntimeError, without the webhook's address, if its receiver does not accept it."""
+        own = f"{self.webhook_variable}_{re.sub(r'[^A-Z0-9]', '_', message.route.upper())}"
+        variable = own if dg.EnvVar(own).get_value() else self.webhook_variable
+        url = dg.EnvVar(variable).get_value()
+        if not url:
+            log.error(f"[{message.route}] {message.subject}\n{message.body}")
+            return
+        # `text` is what chat systems show; `key` lets a receiver drop what it has seen.
+        payload = {
+            "key": message.key,
+            "route": message.route,
+            "subject": message.subject,
+            "body": message.body,
+            "text": f"*{message.subject}*\n{message.body}",
+        }
+        try:
+            response = requests.post(url, json=payload, timeout=_TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise RuntimeError(f"The webhook of {variable} cannot be reached ({type(error).__name__}).") from None
+        if not response.ok:
+            raise RuntimeError(f"The webhook of {variable} answered {response.status_code}.")

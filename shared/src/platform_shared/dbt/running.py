@@ -1,0 +1,38 @@
+"""Running dbt against the lake."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from platform_shared.settings import Home, platform_home
+from platform_shared.warehouse.connection import Warehouse
+from platform_shared.warehouse.extensions import extension_directory
+
+_LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+
+
+def dbt_variables(home: Home | None = None) -> dict[str, str]:
+    """Environment variables that `profiles.yml` and libpq read; the password is among them, so never log them."""
+    warehouse = Warehouse.of(home or platform_home())
+    variables = {_LIBPQ[name]: value for name, value in warehouse.server.libpq().items() if name in _LIBPQ}
+    return {
+        **variables,
+        "PLATFORM_LAKE_PATH": warehouse.data_path,
+        "PLATFORM_DUCKDB_EXTENSIONS": str(extension_directory(warehouse.extensions)),
+    }
+
+
+@contextmanager
+def dbt_environment() -> Iterator[None]:
+    """Sets `dbt_variables` for this process: a dbt that it starts inherits them."""
+    variables = dbt_variables()
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

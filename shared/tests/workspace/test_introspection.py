@@ -1,0 +1,36 @@
+"""Names each attribute of Dagster that is exported but not marked public and that snapshots rest on.
+
+A failure here after an upgrade says which one moved.
+"""
+
+import dagster as dg
+from platform_shared.workspace import introspection
+from platform_shared.workspace.rules import IMPLICIT_SENSOR
+
+
+@dg.asset(pool="warehouse", automation_condition=dg.AutomationCondition.eager())
+def made() -> None: ...
+
+
+def test_get_repository_def_lists_the_implicit_automation_sensor() -> None:
+    resolved = introspection.repository(dg.Definitions(assets=[made]))
+    assert [sensor.name for sensor in resolved.sensor_defs] == [IMPLICIT_SENSOR]
+    assert resolved.sensor_defs[0].default_status is dg.DefaultSensorStatus.STOPPED
+
+
+def test_is_materializable_is_executable_and_pools_of_an_asset() -> None:
+    external = introspection.repository(dg.Definitions(assets=[dg.AssetSpec("outside")])).assets_defs_by_key
+    assert introspection.execution(made) == (True, True, frozenset({"warehouse"}))
+    assert introspection.execution(external[dg.AssetKey("outside")]) == (False, False, frozenset())
+
+
+def test_get_label_and_name_of_a_condition() -> None:
+    assert introspection.condition_label(dg.AutomationCondition.eager()) == "eager"
+    assert introspection.condition_label(dg.AutomationCondition.missing()) == "missing"
+
+
+def test_metadata_of_a_sensor() -> None:
+    @dg.sensor(metadata={"platform/off": "by hand"})
+    def by_hand() -> None: ...
+
+    assert introspection.sensor_metadata(by_hand)["platform/off"].value == "by hand"
