@@ -1,7 +1,7 @@
 """Named automation conditions: when an asset is rebuilt. Labels are plain words, because the UI shows them.
 
 All promise: they start by themselves on a fresh instance and for a new asset; ask once per change and leave the bounded
-retry to `run_retries` (give the automation sensor `RUN_TAGS`); lose no update that comes while the asset is being
+retry to `run_retries` (`automation_sensor` sets it); lose no update that comes while the asset is being
 built; wait for blocking checks and for parents in progress.
 
 Two `since` (or `newly_true`) of one asset whose direct children have the same class names share their state silently,
@@ -11,10 +11,24 @@ holds it.
 
 import dagster as dg
 
+from platform_shared.location import LOCATION_TAG
+
 _AC = dg.AutomationCondition
 
-RUN_TAGS = {"dagster/max_retries": "2"}
-"""Run tags for automation sensors: a permanently broken asset costs three runs a change, whatever its condition."""
+
+def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationConditionSensorDefinition:
+    """The running sensor of a location's conditions. Its runs are tried three times in all, by the instance.
+
+    Named on purpose: the sensor that Dagster adds by itself is stopped, and nothing says so. `seconds` is the pause
+    between looks; Dagster's loop sleeps five.
+    """
+    return dg.AutomationConditionSensorDefinition(
+        f"{location}_automation_sensor",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=seconds,
+        run_tags={"dagster/max_retries": "2", LOCATION_TAG: location},
+    )
 
 
 def _wanted() -> dg.AutomationCondition[dg.AssetKey]:
@@ -40,10 +54,17 @@ def _free() -> dg.AutomationCondition[dg.AssetKey]:
     return (~_AC.in_progress() & ~_AC.newly_requested()).with_label("not being built already")
 
 
+def _checks_passed() -> dg.AutomationCondition[dg.AssetKey]:
+    """No input has an open or failed blocking check. An input that is built in the same run is left to that run, which
+    stops at the check by itself; without this a model and its parent would never share a dbt invocation."""
+    passed = _AC.all_checks_match(_AC.check_passed(), blocking_only=True)
+    return (~_AC.any_deps_match(~passed & ~_AC.will_be_requested())).with_label("blocking checks of the inputs passed")
+
+
 def on_input_change() -> dg.AutomationCondition[dg.AssetKey]:
     """Rebuilds the asset, or exactly the partitions concerned, whenever an input changes; all inputs must exist."""
     ready = (
-        ~_AC.any_deps_missing() & ~_AC.any_deps_in_progress() & _AC.all_deps_blocking_checks_passed()
+        ~_AC.any_deps_missing() & ~_AC.any_deps_in_progress() & _checks_passed()
     ).with_label("inputs ready")
     return (_wanted() & ready & _free()).with_label("on_input_change")
 
@@ -53,6 +74,6 @@ def on_any_input_partition() -> dg.AutomationCondition[dg.AssetKey]:
     ready = (
         _AC.all_deps_match(~_AC.missing() | _AC.will_be_requested()).with_label("each input has a partition")
         & ~_AC.any_deps_in_progress()
-        & _AC.all_deps_blocking_checks_passed()
+        & _checks_passed()
     ).with_label("inputs ready")
     return (_wanted() & ready & _free()).with_label("on_any_input_partition")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from platform_shared.cli.main import main
-from platform_shared.workspace.loading import load_snapshot
+from platform_shared.workspace import loading
 from platform_shared.workspace.model import Snapshot, from_json, to_json
 from platform_shared.workspace.projects import projects
 
@@ -44,7 +44,7 @@ class SmallWorkspace:
 
     def snapshot(self) -> Snapshot:
         (project,) = projects(self.root)
-        return load_snapshot(self.root, project)
+        return loading.load_snapshot(self.root, project)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_clean_workspace_passes_with_a_line_for_each_location(
     workspace.location("producer", PRODUCER).location(
         "consumer",
         """
-        print("noise of a library")
+        print("noise of a library", flush=True)
 
         condition = dg.AutomationCondition.eager()
 
@@ -228,6 +228,14 @@ def test_a_location_that_does_not_load_is_told_with_its_error(
     cause = "projects/needy/src/needy/definitions.py:3: KeyError: 'SECRET_TOKEN'"
     assert needy["what"].startswith(cause + "\n\nTraceback (most recent call last):")
     assert "exit code 3 and no snapshot" in silent["what"]
+
+
+def test_a_location_that_never_ends_loading_is_given_up(
+    workspace: SmallWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "TIMEOUT_SECONDS", 0.1)
+    workspace.location("slow", "import time\ntime.sleep(60)")
+    assert workspace.snapshot().load_error == "It did not load within 0.1 s."
 
 
 def test_a_snapshot_describes_what_a_location_defines(workspace: SmallWorkspace) -> None:

@@ -11,8 +11,8 @@ from platform_shared.workspace.projects import PROJECTS, PYPROJECT, Project
 SHARED_SOURCES = Path("shared", "src")
 DBT_PROJECT_FILE = "dbt_project.yml"
 
-_GENERATED_FOLDERS = frozenset({"__pycache__", "target", "logs", "dbt_packages", "node_modules"})
-_GENERATED_SUFFIXES = (".pyc", ".pyo", "~", ".swp", ".swx", ".tmp")
+_DBT_OUTPUT = frozenset({"target", "logs", "dbt_packages"})
+_SPARE_COPIES = ("~", ".tmp", ".pyc")
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class Watched:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The folders that exist; one that is made later is watched after the next start."""
-        return tuple(path for path in (*self.sources.values(), self.shared, *self.others) if path.is_dir())
+        return (*self.sources.values(), self.shared, *self.others)
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,11 @@ def is_source(path: Path, watched: Watched) -> bool:
     if base is None:
         return False
     parts = path.relative_to(base).parts
-    hidden_or_generated = any(part.startswith(".") or part in _GENERATED_FOLDERS for part in parts)
-    return bool(parts) and not hidden_or_generated and not parts[-1].endswith(_GENERATED_SUFFIXES)
+    if not parts or parts[-1].endswith(_SPARE_COPIES):
+        return False
+    if base in watched.others and parts[0] in _DBT_OUTPUT:
+        return False
+    return not any(part.startswith(".") or part == "__pycache__" for part in parts)
 
 
 def reload(paths: Iterable[Path], watched: Watched) -> Reload:

@@ -160,9 +160,11 @@ def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
         home = folders.home()
         with ledger.ledger() as units, ledger.outbox() as outbox:
             landing = home.landing / feed.name
+            known = units.known(feed.name)
+            if not known and not landing.exists():
+                return dg.SensorResult(skip_reason="nothing was delivered yet: the landing folder is not there")
             listing = list_landing(landing)
             now = clock.utc_now()
-            known = units.known(feed.name)
             fresh = [file for file in listing if (file.object_id, file.version) not in known]
             units.record_seen(feed.name, [(f.object_id, f.version, f.size_bytes) for f in fresh], now)
             _free_batches_of_dead_runs(context, feed.name, units)

@@ -86,7 +86,11 @@ class Ledger:
         self._engine.dispose()
 
     def record_seen(self, feed: str, objects: Iterable[tuple[str, str, int]], now: datetime) -> int:
-        """Adds versions (object id, version, bytes) not seen before as discovered; returns how many were new."""
+        """Adds versions (object id, version, bytes) not seen before as discovered; returns how many were new.
+
+        A version that was superseded and is listed again is the current one after all (a folder that was not mounted
+        for a while): it is discovered again.
+        """
         rows = [
             {
                 "feed": feed,
@@ -101,13 +105,20 @@ class Ledger:
         new = 0
         with self._engine.begin() as connection:
             for start in range(0, len(rows), 1000):
-                statement = insert(UNITS).values(rows[start : start + 1000]).on_conflict_do_nothing()
+                statement = insert(UNITS).values(rows[start : start + 1000])
+                statement = statement.on_conflict_do_update(
+                    index_elements=[UNITS.c.feed, UNITS.c.object_id, UNITS.c.version],
+                    set_={"state": UnitState.DISCOVERED, "reason": None, "finished_at": None, "batch_id": None},
+                    where=UNITS.c.state == UnitState.SUPERSEDED,
+                )
                 new += connection.execute(statement).rowcount
         return new
 
     def known(self, feed: str) -> set[tuple[str, str]]:
-        """(object id, version) of everything ever seen of a feed."""
-        query = sa.select(UNITS.c.object_id, UNITS.c.version).where(UNITS.c.feed == feed)
+        """(object id, version) of all that was seen of a feed, but for what a newer version or a deletion overtook."""
+        query = sa.select(UNITS.c.object_id, UNITS.c.version).where(
+            UNITS.c.feed == feed, UNITS.c.state != UnitState.SUPERSEDED
+        )
         with self._engine.begin() as connection:
             return {(row.object_id, row.version) for row in connection.execute(query)}
 

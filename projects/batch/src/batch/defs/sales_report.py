@@ -3,10 +3,9 @@
 import dagster as dg
 
 from batch.sales_report import read_figures, render_html, sparkline, summary_table
-from platform_shared.automation import RUN_TAGS, on_any_input_partition
+from platform_shared.automation import on_any_input_partition
 from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_SPEND
 from platform_shared.files import write_atomically
-from platform_shared.location import LOCATION_TAG
 from platform_shared.resources import PlatformFolders, WarehouseResource
 
 
@@ -38,18 +37,3 @@ def sales_report(
             "last_days": dg.MetadataValue.md(summary_table(figures.by_day)),
         }
     )
-
-
-batch_automation_sensor = dg.AutomationConditionSensorDefinition(
-    "batch_automation_sensor",
-    target=dg.AssetSelection.all(),
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=5,
-    run_tags={**RUN_TAGS, LOCATION_TAG: "batch"},
-)
-
-
-@dg.definitions
-def marts() -> dg.Definitions:
-    """The tables of another location that the report reads."""
-    return dg.Definitions(assets=[DAILY_SALES.reference(), HOUSEHOLD_SPEND.reference()])

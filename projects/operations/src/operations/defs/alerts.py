@@ -48,7 +48,3 @@ def outbox_message_sensor(
         context.log.warning(f"Not delivered, will be tried again: {error}")
     return dg.SkipReason(f"{delivered} messages delivered, {len(errors)} wait")
 
-
-@dg.definitions
-def alert_routes() -> dg.Definitions:
-    return dg.Definitions(resources={"routes": AlertRoutes()})

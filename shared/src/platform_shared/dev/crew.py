@@ -1,0 +1,47 @@
+"""Starts children so that what they print goes to their log and, where it matters, to the terminal."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from platform_shared.dev.child import Kind
+from platform_shared.dev.output import Classifier, Level, LogFile, Terminal
+from platform_shared.dev.processes import Child, Program, start
+
+OURSELVES = "dev"
+
+
+class Crew:
+    """All that was started, by name, with one log file a name."""
+
+    def __init__(self, logs: Path, terminal: Terminal) -> None:
+        self._logs = logs
+        self._terminal = terminal
+        self._files: dict[str, LogFile] = {}
+
+    async def start(self, program: Program) -> Child:
+        """Starts the program as far as its imports: it runs when told to go."""
+        return await start(program, self._listener(program))
+
+    def say(self, *lines: str, level: Level = Level.NEWS) -> None:
+        """Prints lines of our own."""
+        for line in lines:
+            self._log(OURSELVES).write(line)
+            self._terminal.show(OURSELVES, line, level)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _listener(self, program: Program) -> Callable[[str], None]:
+        # What other programs print unasked is for people, Dagster's processes say by a header what is.
+        classify = Classifier(Level.NEWS if program.kind is Kind.MODULE else Level.WARNING).level
+        log = self._log(program.name)
+
+        def listen(line: str) -> None:
+            log.write(line)
+            self._terminal.show(program.name, line, classify(line))
+
+        return listen
+
+    def _log(self, name: str) -> LogFile:
+        return self._files.setdefault(name, LogFile(self._logs / f"{name}.log"))

@@ -1,0 +1,33 @@
+"""The environment of the children: ours, the .env files as `dg dev` reads them, and one home for all."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from platform_shared.settings import Home
+
+
+def child_environment(
+    environ: Mapping[str, str], home: Home, root: Path, project: Path | None = None
+) -> dict[str, str]:
+    """What a child gets: the root's .env, over it the project's, over both what the person set otherwise.
+
+    `make` exports the root's .env, so a variable that is as the file has it was not set by the person.
+    """
+    of_root = _read(root)
+    of_person = {name: value for name, value in environ.items() if of_root.get(name) != value}
+    of_project = _read(project) if project else {}
+    return {
+        **of_root,
+        **of_project,
+        **of_person,
+        "PLATFORM_HOME": str(home.root),
+        "DAGSTER_HOME": str(home.dagster),
+        "PYTHONUNBUFFERED": "1",
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+
+
+def _read(folder: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(folder / ".env").items() if value is not None}
