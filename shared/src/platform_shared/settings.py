@@ -83,6 +83,14 @@ def platform_home(environ: Mapping[str, str] | None = None) -> Home:
     return home
 
 
+def local_home(root: Path, environ: Mapping[str, str] | None = None) -> Home:
+    """The home that commands for people work on: `platform_home` if the environment names one, else `root/.platform`."""
+    env = os.environ if environ is None else environ
+    if env.get("PLATFORM_HOME") or env.get("DAGSTER_HOME"):
+        return platform_home(env)
+    return Home(root.resolve() / ".platform")
+
+
 def environment(environ: Mapping[str, str] | None = None) -> Environment:
     """The deployment environment (PLATFORM_ENVIRONMENT, `local` if unset). Raises SettingsError on an unknown one."""
     value = (os.environ if environ is None else environ).get("PLATFORM_ENVIRONMENT", Environment.LOCAL)

@@ -46,6 +46,16 @@ def prepare(project: Path) -> None:
                 shutil.move(Path(scratch) / name, project / "target" / name)
 
 
+def prepare_if_stale(project: Path) -> bool:
+    """Prepares the manifest unless it is of the present files; whether it did."""
+    try:
+        checked_manifest(project)
+    except StaleManifestError:
+        prepare(project)
+        return True
+    return False
+
+
 def checked_manifest(project: Path) -> Path:
     """Path of the manifest, if it is of the project's present files. Raises StaleManifestError otherwise."""
     remedy = "Run `make manifest` (`make setup` and `make dev` do it too)."

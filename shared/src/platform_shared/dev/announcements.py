@@ -50,7 +50,8 @@ def not_loaded(location: str, error: str) -> list[str]:
 
 
 def not_parsed(dbt_project: str, locations: Sequence[str], error: str) -> list[str]:
-    return _with_error(f"✗ {dbt_project} not parsed, {', '.join(locations)} not reloaded, the old code goes on: ", error)
+    names = ", ".join(locations)
+    return _with_error(f"✗ {dbt_project} not parsed, {names} not reloaded, the old code goes on: ", error)
 
 
 def _with_error(headline: str, error: str) -> list[str]:
@@ -63,10 +64,21 @@ def new_project(name: str) -> str:
 
 
 def ended(name: str, code: int, pause: float | None) -> str:
-    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     if pause is None:
-        return f"{name} ended {how} again and again, no further restart: see its log"
-    return f"{name} ended {how}, restarted"
+        return f"✗ {name} ended {_how(code)} again and again, restarted only after an edit of it: see {log_of(name)}"
+    return f"✗ {name} ended {_how(code)}, restarted"
+
+
+def over(name: str, code: int) -> str:
+    return f"{name} is done" if code == 0 else f"✗ {name} ended {_how(code)}: see {log_of(name)}"
+
+
+def _how(code: int) -> str:
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"
+
+
+def log_of(name: str) -> str:
+    return f"logs/{name}.log in the platform's home"
 
 
 def relative(path: Path, root: Path) -> str:

@@ -17,7 +17,7 @@ _SPARE_COPIES = ("~", ".tmp", ".pyc")
 
 @dataclass(frozen=True)
 class Watched:
-    """What is watched: each location's sources, those of the library, and folders that some locations also depend on."""
+    """Each location's sources, those of the library, and other folders with the locations that depend on them."""
 
     sources: Mapping[str, Path]
     shared: Path
@@ -43,7 +43,7 @@ class Reload:
 
 
 def watched(root: Path, projects: Sequence[Project]) -> Watched:
-    """Sources are in `projects/*/src`; `[tool.platform] watches = ["dbt_project"]` in a project's pyproject adds more."""
+    """Sources are in `projects/*/src`; `[tool.platform] watches = ["dbt_project"]` in a pyproject.toml adds folders."""
     others: dict[Path, frozenset[str]] = {}
     for project in projects:
         for folder in _also_watched(project):

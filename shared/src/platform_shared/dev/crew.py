@@ -39,7 +39,7 @@ class Crew:
 
         def listen(line: str) -> None:
             log.write(line)
-            self._terminal.show(program.name, line, classify(line))
+            self._terminal.show(program.name, line, Level.DETAIL if program.quiet else classify(line))
 
         return listen
 

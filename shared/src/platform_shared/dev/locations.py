@@ -9,12 +9,12 @@ gets SIGTERM, on which a code server waits for the runs that it has started; the
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
+from platform_shared.dev.background import Background
 from platform_shared.dev.child import Kind
 from platform_shared.dev.processes import Child, Program, descendants
 from platform_shared.workspace.projects import Project
@@ -62,7 +62,7 @@ class Location:
         self._serving: Child | None = None
         self._servers: list[Child] = []
         self._one_at_a_time = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     @property
     def name(self) -> str:
@@ -72,6 +72,10 @@ class Location:
     def servers(self) -> list[Child]:
         """All that were started and whose processes, or those of their runs, may still be there."""
         return list(self._servers)
+
+    def close(self) -> None:
+        """From here on its servers may end: no one is told."""
+        self._background.cancel()
 
     async def prepare(self) -> None:
         """Starts the first server as far as its imports; `load` goes on from there."""
@@ -97,13 +101,13 @@ class Location:
         if not await _answers(server):
             code = await successor.ended()
             self.error = successor.error or f"its code server ended with {code} before it answered"
-            self._background(self._forget(successor))
+            self._background.start(self._forget(successor))
             return False
         os.replace(server.socket, self.socket)
         predecessor, self._serving = self._serving, successor
-        self._background(self._watch(successor))
+        self._background.start(self._watch(successor))
         if predecessor is not None:
-            self._background(self._retire(predecessor))
+            self._background.start(self._retire(predecessor))
         return True
 
     async def _launch(self, *flags: str) -> _Server:
@@ -136,11 +140,6 @@ class Location:
         while descendants([server]):
             await asyncio.sleep(_LOOK_FOR_RUNS_EVERY_SECONDS)
         self._servers.remove(server)
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def _answers(server: _Server) -> bool:

@@ -82,8 +82,8 @@ def only_one(home: Home, port: int) -> Iterator[None]:
         except BlockingIOError:
             running = os.read(descriptor, 100).decode(errors="replace").strip() or "another process"
             raise CannotStart(
-                f"`make dev` is running on {home.root} already: {running}. Use that one or end it with Ctrl-C; a second "
-                "one beside it needs a home of its own (PLATFORM_HOME) and another port (PORT)."
+                f"`make dev` is running on {home.root} already: {running}. Use that one, or end it with Ctrl-C; "
+                "a second one needs a home of its own (PLATFORM_HOME) and another port (PORT)."
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"pid {os.getpid()}, http://{HOST}:{port}/\n".encode(), 0)

@@ -30,6 +30,8 @@ class Program:
     environment: Mapping[str, str]
     folder: Path
     python: Path = field(default_factory=lambda: Path(sys.executable))
+    quiet: bool = False
+    """Whether what it prints goes to its log only."""
 
 
 class Child:
@@ -186,6 +188,6 @@ async def until_gone(children: Collection[Child], seconds: float, hurry: asyncio
 
 def _alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False

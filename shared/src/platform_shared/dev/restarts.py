@@ -8,6 +8,6 @@ WINDOW_SECONDS = 60.0
 
 
 def delay(ends: Sequence[float], now: float) -> float | None:
-    """How long to wait before the next start, or None to give up. `ends` holds the times it ended, the last included."""
+    """How long to wait before the next start, or None to give up. `ends`: when it ended, the last time included."""
     recent = sum(1 for end in ends if now - end <= WINDOW_SECONDS)
     return DELAYS[recent - 1] if 0 < recent <= len(DELAYS) else None

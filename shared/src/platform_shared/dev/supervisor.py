@@ -1,46 +1,235 @@
-"""Starts all of `make dev`, keeps it running, serves edits, and ends it without leaving a process or a run behind."""
+"""Starts all of `make dev`, keeps it running and ends it without leaving a process or a run behind."""
 
 import asyncio
-import importlib.util
 import json
 import os
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from watchfiles import Change, awatch
 
 from platform_shared.dev import announcements, changes, restarts
+from platform_shared.dev.background import Background
 from platform_shared.dev.child import Kind
+from platform_shared.dev.crew import OURSELVES, Crew
+from platform_shared.dev.editing import Editing
 from platform_shared.dev.environment import child_environment
-from platform_shared.dev.locations import Location, Outcome, Start
-from platform_shared.dev.output import Classifier, Level, LogFile, Terminal
-from platform_shared.dev.preconditions import HOST, CannotStart
-from platform_shared.dev.processes import Child, Program, descendants, signal_all, start, until_gone
+from platform_shared.dev.locations import Location, Start
+from platform_shared.dev.output import Terminal
+from platform_shared.dev.preconditions import HOST
+from platform_shared.dev.processes import Child, Program
+from platform_shared.dev.stopping import Impatience, stop
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 from platform_shared.workspace.loading import interpreter
-from platform_shared.workspace.projects import PROJECTS, Project
+from platform_shared.workspace.projects import Project
 
-OURSELVES = "dev"
-DEMO = "demo"
+DAEMON, WEBSERVER, DEMO = "daemon", "webserver", "demo"
 DEMO_MODULE = "demo_world"
-MANIFEST_MODULE = "platform_shared.dbt.manifest"
-
-QUIET_MILLISECONDS = 300
-"""Several saves without such a pause between them are one edit."""
+DEMO_ARGUMENTS = ("--days", "14", "--today", "--per-minute", "6")
 
 SECONDS_FOR_SLOW_LOCATIONS = 20.0
-"""Longer the web page waits for no location; one that comes later appears by itself."""
+"""The web page waits no longer; a location that comes later appears by itself."""
 
-SECONDS_TO_STOP = 10.0
-SECONDS_TO_RECORD = 5.0
-SECONDS_WHEN_HURRIED = 2.0
-LONGEST_SOCKET_PATH = 90
+LONGEST_FOLDER = 80
+"""The path of a socket has room for about a hundred characters."""
+
+_LOOK_EVERY_SECONDS = 0.03
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run. `grace` is how many seconds runs are given to end when all is stopped."""
+
+    root: Path
+    home: Home
+    projects: tuple[Project, ...]
+    port: int
+    demo: bool
+    verbose: bool
+    grace: float
+
+
+class Supervisor:
+    """One run of `make dev`."""
+
+    def __init__(self, options: Options) -> None:
+        names = [OURSELVES, DAEMON, WEBSERVER, DEMO, *(project.location_name for project in options.projects)]
+        self._options = options
+        self._crew = Crew(options.home.root / "logs", Terminal(options.verbose, max(map(len, names))))
+        self._impatience = Impatience()
+        self._background = Background()
+        self._environment = child_environment(os.environ, options.home, options.root)
+        self._prefix = f"/{secrets.token_hex(8)}"
+        self._folder = _private_folder()
+        self._others: dict[str, Child] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._locations = {
+            project.location_name: self._location(project, self._folder / f"{number}.s")
+            for number, project in enumerate(options.projects)
+        }
+        self._editing = Editing(
+            options.root,
+            changes.watched(options.root, options.projects),
+            self._locations,
+            self._crew,
+            self._environment,
+        )
+
+    async def run(self) -> int:
+        """Serves until it is asked to stop; 0 then, however it was asked. Raises what kept it from starting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._impatience.ask)
+        starting = asyncio.create_task(self._start())
+        asked = asyncio.create_task(self._impatience.asked.wait())
+        try:
+            await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                # Raises what kept it from starting.
+                starting.result()
+                await asked
+        finally:
+            starting.cancel()
+            asked.cancel()
+            await asyncio.wait((starting,))
+            await self._stop()
+        return 0
+
+    async def _start(self) -> None:
+        began = time.monotonic()
+        self._crew.say(f"starting {len(self._locations)} code locations, a daemon and the web page …")
+        self._background.start(self._editing.watch())
+        webserver, daemon = self._webserver(), self._daemon()
+        # All import at once; none runs before what it needs is there.
+        await asyncio.gather(
+            *(location.prepare() for location in self._locations.values()),
+            self._launch(webserver),
+        )
+        print("T spawned", time.monotonic()-began)
+        await asyncio.to_thread(postgres, self._options.home)
+        print("T pg", time.monotonic()-began)
+        loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
+        await asyncio.wait(loads, timeout=SECONDS_FOR_SLOW_LOCATIONS)
+        print("T loaded", time.monotonic()-began)
+        self._keep(webserver)
+        await self._page_answers()
+        loaded = sum(1 for load in loads if load.done() and load.result())
+        base_url = f"http://{HOST}:{self._options.port}{self._prefix}"
+        self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(loads)))
+        await self._launch(daemon)
+        self._keep(daemon)
+        if self._options.demo:
+            await self._start_demo()
+        self._crew.say(*announcements.next_steps(self._options.home, self._options.root, self._options.demo))
+        self._background.start(self._editing.watch_for_projects())
+        self._background.start(self._editing.reload())
+
+    def _location(self, project: Project, socket: Path) -> Location:
+        options = self._options
+        how = Start(
+            python=interpreter(options.root, project),
+            folder=options.root,
+            environment=child_environment(os.environ, options.home, options.root, project.path),
+            start=self._crew.start,
+        )
+        return Location(project, socket, how, on_death=self._location_died)
+
+    def _webserver(self) -> Program:
+        arguments = ("-h", HOST, "-p", str(self._options.port), "-w", str(self._workspace()))
+        return self._program(WEBSERVER, Kind.WEBSERVER, *arguments, "--path-prefix", self._prefix)
+
+    def _daemon(self) -> Program:
+        return self._program(DAEMON, Kind.DAEMON, "run", "-w", str(self._workspace()))
+
+    def _program(self, name: str, kind: Kind, *arguments: str) -> Program:
+        return Program(name, kind, arguments, self._environment, self._options.root)
+
+    def _workspace(self) -> Path:
+        """The file that tells webserver and daemon where the code servers listen."""
+        path = self._folder / "workspace.yaml"
+        entries = [
+            {"grpc_server": {"socket": str(location.socket), "location_name": location.name}}
+            for location in self._locations.values()
+        ]
+        path.write_text(json.dumps({"load_from": entries}))
+        return path
+
+    async def _launch(self, program: Program) -> None:
+        self._others[program.name] = await self._crew.start(program)
+
+    def _keep(self, program: Program) -> None:
+        self._background.start(self._run_for_ever(program))
+
+    async def _run_for_ever(self, program: Program) -> None:
+        while True:
+            child = self._others[program.name]
+            child.go()
+            code = await child.ended()
+            if not await self._pause_after_death(program.name, code):
+                return
+            await self._launch(program)
+
+    def _location_died(self, location: Location, code: int) -> None:
+        self._background.start(self._revive(location, code))
+
+    async def _revive(self, location: Location, code: int) -> None:
+        if await self._pause_after_death(location.name, code):
+            await self._editing.load_again(location)
+
+    async def _pause_after_death(self, name: str, code: int) -> bool:
+        """Says that it ended and waits before its restart. False if it ends too often for one."""
+        now = time.monotonic()
+        deaths = self._deaths.setdefault(name, [])
+        deaths.append(now)
+        pause = restarts.delay(deaths, now)
+        self._crew.say(announcements.ended(name, code, pause))
+        if pause is None:
+            return False
+        await asyncio.sleep(pause)
+        return True
+
+    async def _page_answers(self) -> None:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(HOST, self._options.port)
+            except OSError:
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                continue
+            writer.close()
+            return
+
+    async def _start_demo(self) -> None:
+        landing = self._options.home.landing
+        landing.mkdir(parents=True, exist_ok=True)
+        demo = self._program(DEMO, Kind.MODULE, DEMO_MODULE, "--landing", str(landing), *DEMO_ARGUMENTS)
+        await self._launch(demo)
+        self._others[DEMO].go()
+        self._background.start(self._mourn(self._others[DEMO]))
+
+    async def _mourn(self, child: Child) -> None:
+        code = await child.ended()
+        self._crew.say(announcements.over(child.program.name, code))
+
+    async def _stop(self) -> None:
+        self._background.cancel()
+        for location in self._locations.values():
+            location.close()
+        self._crew.say("stopping …")
+        first = [self._others[name] for name in (DEMO, DAEMON, WEBSERVER) if name in self._others]
+        code_servers = [server for location in self._locations.values() for server in location.servers]
+        await stop(first, code_servers, self._options.grace, self._impatience, self._crew.say)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._crew.say("stopped. Postgres goes on: `make down` ends it.")
+        self._crew.close()
+
+
+def _private_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="platform-"))
+    if len(str(folder)) > LONGEST_FOLDER:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="platform-", dir="/tmp"))
+    return folder

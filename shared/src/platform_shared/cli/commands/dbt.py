@@ -1,0 +1,33 @@
+"""`platform dbt …`: dbt itself, against the lake."""
+
+import argparse
+
+HELP = "run dbt against the lake, e.g. `platform dbt build --select daily_sales`"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """All arguments go to dbt."""
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="dbt's own arguments")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Dbt's exit code. A writing command competes with the platform's own dbt runs for the same tables; pause those."""
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from platform_shared.dbt.running import dbt_variables
+    from platform_shared.settings import local_home
+    from platform_shared.workspace.projects import workspace_root
+
+    root = workspace_root()
+    project = root / "dbt_project"
+    command = [str(Path(sys.executable).with_name("dbt")), *arguments.arguments]
+    variables = {
+        **os.environ,
+        **dbt_variables(local_home(root)),
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+    }
+    return subprocess.run(command, env=variables, check=False).returncode
