@@ -1,8 +1,6 @@
 # Targets for people; `make` prints them. Each sets up what it needs, also where there is only python3, make and git.
 SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.ONESHELL:
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 3000
@@ -14,6 +12,7 @@ UV_VERSION := 0.13.8
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
+PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin
 SOURCES := pyproject.toml uv.lock $(wildcard shared/pyproject.toml projects/*/pyproject.toml demo/pyproject.toml)
 # The environment is the workspace's, whatever is active in this shell.
 unexport VIRTUAL_ENV
@@ -25,15 +24,15 @@ help: ## Print the targets
 
 .uv/bin/uv:
 	@echo "No uv on PATH; installing uv $(UV_VERSION) for this checkout only (.uv/)."
-	python3 -m venv .uv || { echo "python3 cannot make environments: install its venv/ensurepip package (Debian, Ubuntu: apt-get install python3-venv)."; rm -rf .uv; exit 1; }
-	.uv/bin/python -m pip --quiet --disable-pip-version-check install "uv==$(UV_VERSION)"
+	@python3 -m venv .uv || { echo "python3 cannot make environments: install its venv/ensurepip package (Debian, Ubuntu: apt-get install python3-venv)."; rm -rf .uv; exit 1; }
+	@.uv/bin/python -m pip --quiet --disable-pip-version-check install "uv==$(UV_VERSION)"
 
 $(READY): $(SOURCES) deploy/instance/local.yaml | $(filter .uv/bin/uv,$(UV))
 	@echo "Setting up the environment in .venv …"
-	$(UV) sync --quiet --locked --all-packages --compile-bytecode
-	$(BIN)/python -m compileall -q shared/src projects/*/src demo/src
-	$(BIN)/platform setup
-	touch $@
+	@$(UV) sync --quiet --locked --all-packages --compile-bytecode
+	@$(BIN)/python -m compileall -q shared/src projects/*/src demo/src
+	@$(BIN)/platform setup
+	@touch $@
 
 .PHONY: setup
 setup: $(READY) manifest ## Install everything, write .env files, prepare the dbt manifest
@@ -57,13 +56,13 @@ test: setup ## Run all tests; PROJECT=x runs one location's
 .PHONY: lint
 lint: $(READY) ## Style, format and types
 	@$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(addprefix -p ,platform_shared demo_world $(notdir $(wildcard projects/*)))
 
 .PHONY: format
 format: $(READY) ## Mend style and format where that needs no thought
 	@$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	@$(BIN)/ruff format .
 
 .PHONY: check
 check: setup ## Load every location apart and check the workspace as a whole
@@ -71,12 +70,10 @@ check: setup ## Load every location apart and check the workspace as a whole
 
 .PHONY: resolve
 resolve: $(READY) ## Check that the lock installs from wheels alone on Python 3.11 to 3.13, Linux and macOS arm64
-	@requirements=$$(mktemp)
-	trap 'rm -f "$$requirements"' EXIT
-	$(UV) export --quiet --locked --all-packages --all-groups --no-emit-workspace --no-hashes --output-file "$$requirements" >/dev/null
-	for python in 3.11 3.12 3.13; do for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin; do
-	    $(UV) pip compile --quiet --no-deps --only-binary :all: --python-version $$python --python-platform $$platform "$$requirements" >/dev/null
-	    echo "Python $$python on $$platform: wheels for all"
+	@$(UV) export --quiet --locked --all-packages --all-groups --no-emit-workspace --no-hashes --output-file .venv/locked.txt >/dev/null
+	@for python in 3.11 3.12 3.13; do for platform in $(PLATFORMS); do \
+	    $(UV) pip compile --quiet --no-deps --only-binary :all: --python-version $$python --python-platform $$platform .venv/locked.txt >/dev/null || exit 1; \
+	    echo "Python $$python on $$platform: wheels for all"; \
 	done; done
 
 .PHONY: bench

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
 from platform_shared.workspace.loading import load_snapshots
 from platform_shared.workspace.model import Snapshot
 from platform_shared.workspace.projects import WorkspaceLists, workspace_lists, workspace_root

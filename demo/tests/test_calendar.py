@@ -2,6 +2,9 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from demo_world.calendar import (
     CYCLE_DAYS,
     business_day,
@@ -11,8 +14,6 @@ from demo_world.calendar import (
     last_complete_trading_days,
     replay_instant,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAYS = st.dates(date(2017, 1, 1), date(2100, 12, 31))

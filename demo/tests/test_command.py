@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from demo_world.__main__ import MOST_DAYS
 from demo_world.calendar import business_day, data_day, last_complete_trading_days
 from demo_world.source import store_day_files
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NamesIn = Callable[[Path], set[str]]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from demo_world.dropping import GOOD_MANNERS, Manners, Outcome, drop, remove_stale_temporaries, shuffled
 from demo_world.source import StoreDayFile
 

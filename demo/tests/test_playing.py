@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from demo_world.dropping import GOOD_MANNERS, Manners
 from demo_world.playing import Player
 from demo_world.source import store_day_files

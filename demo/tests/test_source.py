@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from demo_world.calendar import CYCLE_DAYS, data_day
 from demo_world.source import StoreDayFile, store_day_files
 

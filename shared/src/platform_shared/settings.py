@@ -84,7 +84,7 @@ def platform_home(environ: Mapping[str, str] | None = None) -> Home:
 
 
 def local_home(root: Path, environ: Mapping[str, str] | None = None) -> Home:
-    """The home that commands for people work on: `platform_home` if the environment names one, else `root/.platform`."""
+    """The home for commands of people: `platform_home` if the environment names one, else `root/.platform`."""
     env = os.environ if environ is None else environ
     if env.get("PLATFORM_HOME") or env.get("DAGSTER_HOME"):
         return platform_home(env)

@@ -6,6 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from platform_shared.cli.main import main
 from platform_shared.workspace import loading
 from platform_shared.workspace.model import Snapshot, from_json, to_json

@@ -4,6 +4,7 @@ A failure here after an upgrade says which one moved.
 """
 
 import dagster as dg
+
 from platform_shared.workspace import introspection
 from platform_shared.workspace.rules import IMPLICIT_SENSOR
 

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+
 from platform_shared.workspace.load_warnings import Frame, is_ours, recorded_warnings
 
 OURS = {"batch", "platform_shared"}

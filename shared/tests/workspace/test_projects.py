@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from platform_shared.settings import SettingsError
 from platform_shared.workspace.projects import ListedLocation, Project, projects, workspace_lists, workspace_root
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
 from platform_shared.workspace.model import (
     AssetSnapshot,
     CheckSnapshot,

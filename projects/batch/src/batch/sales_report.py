@@ -118,7 +118,9 @@ def plot_svg(by_day: Sequence[DaySales]) -> str:
 
     figure = Figure(figsize=(9, 3), layout="constrained")
     axes = figure.add_subplot()
-    axes.bar([day.day for day in by_day], [float(day.sales_value) for day in by_day], color="#2563eb", width=0.8)
+    axes.bar(
+        [f"{day.day:%d %b}" for day in by_day], [float(day.sales_value) for day in by_day], color="#2563eb", width=0.8
+    )
     axes.set_ylabel("sales, US $")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)

@@ -27,4 +27,6 @@ def refuse_while_in_use(home: Home) -> None:
 
     pid = holder(home)
     if pid is not None:
-        raise CommandError(f"A supervisor (pid {pid}) works on {home.root}. End it first: Ctrl-C there, or `kill {pid}`.")
+        raise CommandError(
+            f"A supervisor (pid {pid}) works on {home.root}. End it first: Ctrl-C there, or `kill {pid}`."
+        )

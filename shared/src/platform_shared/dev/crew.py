@@ -18,9 +18,11 @@ class Crew:
         self._terminal = terminal
         self._files: dict[str, LogFile] = {}
 
-    async def start(self, program: Program) -> Child:
+    async def start(self, program: Program, quiet: bool = False) -> Child:
         """Starts the program as far as its imports: it runs when told to go."""
-        return await start(program, self._listener(program))
+        child = await start(program, self._listener(program))
+        child.quiet = quiet
+        return child
 
     def say(self, *lines: str, level: Level = Level.NEWS) -> None:
         """Prints lines of our own."""
@@ -32,14 +34,15 @@ class Crew:
         for file in self._files.values():
             file.close()
 
-    def _listener(self, program: Program) -> Callable[[str], None]:
+    def _listener(self, program: Program) -> Callable[[Child, str], None]:
         # What other programs print unasked is for people, Dagster's processes say by a header what is.
         classify = Classifier(Level.NEWS if program.kind is Kind.MODULE else Level.WARNING).level
         log = self._log(program.name)
 
-        def listen(line: str) -> None:
+        def listen(child: Child, line: str) -> None:
             log.write(line)
-            self._terminal.show(program.name, line, Level.DETAIL if program.quiet else classify(line))
+            level = classify(line)
+            self._terminal.show(program.name, line, Level.DETAIL if child.quiet else level)
 
         return listen
 

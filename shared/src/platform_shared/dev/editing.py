@@ -104,10 +104,8 @@ class Editing:
     async def _parse(self, folder: Path) -> bool:
         """Prepares the manifest of a dbt project, in a process of its own."""
         async with self._one_parse_at_a_time:
-            program = Program(
-                "dbt", Kind.MODULE, (MANIFEST_MODULE, str(folder)), self._environment, self._root, quiet=True
-            )
-            child = await self._crew.start(program)
+            program = Program("dbt", Kind.MODULE, (MANIFEST_MODULE, str(folder)), self._environment, self._root)
+            child = await self._crew.start(program, quiet=True)
             child.go()
             code = await child.ended()
         if code == 0:

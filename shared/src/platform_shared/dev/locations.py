@@ -103,6 +103,7 @@ class Location:
             self.error = successor.error or f"its code server ended with {code} before it answered"
             self._background.start(self._forget(successor))
             return False
+        successor.quiet = False
         os.replace(server.socket, self.socket)
         predecessor, self._serving = self._serving, successor
         self._background.start(self._watch(successor))
@@ -119,6 +120,8 @@ class Location:
         child = await how.start(
             Program(self.name, Kind.CODE_SERVER, tuple(arguments), how.environment, how.folder, how.python)
         )
+        # What is wrong with the code is said in a few lines, once; that it loads with warnings is for `make check`.
+        child.quiet = True
         self._servers.append(child)
         return _Server(child, socket)
 

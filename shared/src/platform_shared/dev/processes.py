@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -30,8 +31,6 @@ class Program:
     environment: Mapping[str, str]
     folder: Path
     python: Path = field(default_factory=lambda: Path(sys.executable))
-    quiet: bool = False
-    """Whether what it prints goes to its log only."""
 
 
 class Child:
@@ -40,6 +39,9 @@ class Child:
     def __init__(self, program: Program, process: asyncio.subprocess.Process, control: socket.socket) -> None:
         self.program = program
         self.error: str | None = None
+        """What it could not do, as it reported it before it ended."""
+        self.quiet = False
+        """Whether what it prints is for its log only."""
         self._process = process
         self._control = control
         self._ended = asyncio.create_task(self._wait())
@@ -93,7 +95,7 @@ async def _received(control: socket.socket) -> bytes:
     return received
 
 
-async def start(program: Program, on_line: Callable[[str], None]) -> Child:
+async def start(program: Program, on_line: Callable[[Child, str], None]) -> Child:
     """Starts the program; each line that it or its descendants print is handed to `on_line`."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -122,8 +124,10 @@ async def start(program: Program, on_line: Callable[[str], None]) -> Child:
     finally:
         theirs.close()
         os.close(printing)
-    await _read_lines(output, on_line)
-    return Child(program, process, ours)
+    child = Child(program, process, ours)
+    reading = os.fdopen(output, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: _Lines(partial(on_line, child)), reading)
+    return child
 
 
 class _Lines(asyncio.Protocol):
@@ -141,11 +145,6 @@ class _Lines(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._rest:
             self._on_line(self._rest.decode(errors="replace"))
-
-
-async def _read_lines(descriptor: int, on_line: Callable[[str], None]) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: _Lines(on_line), os.fdopen(descriptor, "rb", buffering=0))
 
 
 def descendants(children: Collection[Child]) -> list[psutil.Process]:

@@ -1,6 +1,7 @@
 """Starts all of `make dev`, keeps it running and ends it without leaving a process or a run behind."""
 
 import asyncio
+import importlib.util
 import json
 import os
 import secrets
@@ -103,28 +104,24 @@ class Supervisor:
         began = time.monotonic()
         self._crew.say(f"starting {len(self._locations)} code locations, a daemon and the web page …")
         self._background.start(self._editing.watch())
-        webserver, daemon = self._webserver(), self._daemon()
-        # All import at once; none runs before what it needs is there.
-        await asyncio.gather(
-            *(location.prepare() for location in self._locations.values()),
-            self._launch(webserver),
-        )
-        print("T spawned", time.monotonic()-began)
+        webserver = self._webserver()
+        # All import at once, none runs before what it needs is there. The page does not need the daemon, which is last.
+        await asyncio.gather(self._launch(webserver), *(location.prepare() for location in self._locations.values()))
         await asyncio.to_thread(postgres, self._options.home)
-        print("T pg", time.monotonic()-began)
         loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
         await asyncio.wait(loads, timeout=SECONDS_FOR_SLOW_LOCATIONS)
-        print("T loaded", time.monotonic()-began)
         self._keep(webserver)
         await self._page_answers()
         loaded = sum(1 for load in loads if load.done() and load.result())
         base_url = f"http://{HOST}:{self._options.port}{self._prefix}"
         self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(loads)))
+        daemon = self._daemon()
         await self._launch(daemon)
         self._keep(daemon)
-        if self._options.demo:
+        demo = self._options.demo and importlib.util.find_spec(DEMO_MODULE) is not None
+        if demo:
             await self._start_demo()
-        self._crew.say(*announcements.next_steps(self._options.home, self._options.root, self._options.demo))
+        self._crew.say(*announcements.next_steps(self._options.home, self._options.root, demo))
         self._background.start(self._editing.watch_for_projects())
         self._background.start(self._editing.reload())
 

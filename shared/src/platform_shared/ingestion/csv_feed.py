@@ -1,6 +1,6 @@
 """A feed of CSV files that land in a folder: its sensor, its job, its raw table, as Dagster definitions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +85,7 @@ def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
         folders: PlatformFolders,
         ledger: LedgerResource,
         warehouse: WarehouseResource,
-    ):  # type: ignore[no-untyped-def]
+    ) -> Iterator[dg.AssetCheckResult]:
         home = folders.home()
         with ledger.ledger() as units, ledger.outbox() as outbox:
             loader = BatchLoader(
@@ -170,8 +170,12 @@ def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
             _free_batches_of_dead_runs(context, feed.name, units)
             open_units = units.units(feed.name, [UnitState.DISCOVERED, UnitState.REQUESTED])
             planned = plan(
-                feed.name, listing, open_units, _unchanged(feed.name, landing, listing, open_units, units),
-                feed.limits, now,
+                feed.name,
+                listing,
+                open_units,
+                _unchanged(feed.name, landing, listing, open_units, units),
+                feed.limits,
+                now,
             )
             for outcome in units.close_units(feed.name, planned.ended, now):
                 if outcome.state is UnitState.QUARANTINED:

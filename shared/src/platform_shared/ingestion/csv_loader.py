@@ -61,7 +61,7 @@ class ReadBatch:
 
 
 def header_problem(path: Path, columns: Sequence[str]) -> str | None:
-    """What is wrong with the header line, or None. Checked apart: a reader with declared columns would skip it unseen."""
+    """What is wrong with the header line, or None. A reader with declared columns would skip it unseen."""
     with path.open("rb") as file:
         first = file.readline(MAXIMUM_LINE_BYTES)
     if not first.strip():
@@ -128,9 +128,7 @@ def _select(
     loaded_at: str,
 ) -> str:
     declared = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in columns.items())
-    known = ", ".join(
-        f"({literal(str(s.path))}, {literal(s.object_id)}, {literal(s.version)})" for s in sources
-    )
+    known = ", ".join(f"({literal(str(s.path))}, {literal(s.object_id)}, {literal(s.version)})" for s in sources)
     names = ", ".join(f"r.{identifier(name)}" for name in columns)
     return f"""
         SELECT {names},
@@ -166,9 +164,7 @@ def _rejects(connection: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -
     return problems
 
 
-def _outside(
-    connection: duckdb.DuckDBPyConnection, written: Written, business_date: BusinessDate
-) -> dict[str, str]:
+def _outside(connection: duckdb.DuckDBPyConnection, written: Written, business_date: BusinessDate) -> dict[str, str]:
     """Files with rows whose day is none or outside the partitions."""
     day = identifier(business_date.column)
     rows = connection.execute(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -151,9 +151,7 @@ class BatchLoader:
             for unit in wanted:
                 name, digest = unit.object_id, hashes[unit.object_id]
                 if name in read.bad:
-                    outcomes.append(
-                        Outcome(name, unit.version, UnitState.QUARANTINED, digest, reason=read.bad[name])
-                    )
+                    outcomes.append(Outcome(name, unit.version, UnitState.QUARANTINED, digest, reason=read.bad[name]))
                     result.set_aside[name] = read.bad[name]
                 else:
                     rows = read.loaded[name].rows
@@ -181,9 +179,7 @@ class BatchLoader:
             result.days = self._days(connection, table, self.ledger.days(self.feed, good))
         return outcomes
 
-    def _days(
-        self, connection: duckdb.DuckDBPyConnection, table: TableName, touched: Sequence[str]
-    ) -> list[LoadedDay]:
+    def _days(self, connection: duckdb.DuckDBPyConnection, table: TableName, touched: Sequence[str]) -> list[LoadedDay]:
         if not touched:
             return []
         day = f"CAST({identifier(self.business_date_column)} AS VARCHAR)"
@@ -200,6 +196,4 @@ class BatchLoader:
         return file is not None and file.version == unit.version
 
     def _superseded(self, unit: Unit) -> Outcome:
-        return Outcome(
-            unit.object_id, unit.version, UnitState.SUPERSEDED, reason="changed or gone before it was read"
-        )
+        return Outcome(unit.object_id, unit.version, UnitState.SUPERSEDED, reason="changed or gone before it was read")

@@ -24,7 +24,9 @@ def set_aside(folder: Path, feed: str, source: Path, object_id: str, version: st
     return target
 
 
-def quarantine(folder: Path, outbox: Outbox, feed: str, owner: str, landing: Path, unit: Outcome, now: datetime) -> None:
+def quarantine(
+    folder: Path, outbox: Outbox, feed: str, owner: str, landing: Path, unit: Outcome, now: datetime
+) -> None:
     """Sets one unit aside and leaves one message for `owner`, once a version.
 
     The bytes can be gone by now (the sensor ends a unit whose tries are used up); the message says so then.

@@ -4,6 +4,6 @@ It lives in a schema of its own beside Dagster's storage and remembers what run 
 """
 
 from platform_shared.ledger.outbox import Message, Outbox
-from platform_shared.ledger.store import Lease, Ledger, LeaseLostError, Outcome, Unit, UnitState
+from platform_shared.ledger.store import Lease, LeaseLostError, Ledger, Outcome, Unit, UnitState
 
 __all__ = ["Lease", "LeaseLostError", "Ledger", "Message", "Outbox", "Outcome", "Unit", "UnitState"]

@@ -37,9 +37,7 @@ class Outbox:
         """Stores a message unless its key is known; True if it was new."""
         statement = (
             insert(MESSAGES)
-            .values(
-                key=message.key, route=message.route, subject=message.subject, body=message.body, created_at=now
-            )
+            .values(key=message.key, route=message.route, subject=message.subject, body=message.body, created_at=now)
             .on_conflict_do_nothing()
         )
         with self._engine.begin() as connection:

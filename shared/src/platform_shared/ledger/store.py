@@ -319,14 +319,14 @@ class Ledger:
             return {row.object_id: row.content_sha256 for row in connection.execute(query)}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Units by feed and state, and the loaded rows by feed under `rows`."""
-        query = sa.select(
-            UNITS.c.feed, UNITS.c.state, sa.func.count(), sa.func.coalesce(sa.func.sum(UNITS.c.row_count), 0)
-        ).group_by(UNITS.c.feed, UNITS.c.state)
+        """Number of units by feed and state."""
+        query = sa.select(UNITS.c.feed, UNITS.c.state, sa.func.count().label("units")).group_by(
+            UNITS.c.feed, UNITS.c.state
+        )
         counts: dict[str, dict[str, int]] = {}
         with self._engine.begin() as connection:
-            for feed, state, number, _rows in connection.execute(query):
-                counts.setdefault(feed, {})[state] = int(number)
+            for row in connection.execute(query):
+                counts.setdefault(row.feed, {})[row.state] = row.units
         return counts
 
 

@@ -20,7 +20,7 @@ from platform_shared.resources import PlatformFolders, WarehouseResource
 def sales_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Sales by day and store and the best households, as tables and a plot; an HTML file that opens without a server."""
+    """Sales by day and store and the best households: tables and a plot in one HTML file that needs no server."""
     with warehouse.read() as connection:
         figures = read_figures(connection)
     name = "sales_report.html"

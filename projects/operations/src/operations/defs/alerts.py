@@ -47,4 +47,3 @@ def outbox_message_sensor(
     for error in errors:
         context.log.warning(f"Not delivered, will be tried again: {error}")
     return dg.SkipReason(f"{delivered} messages delivered, {len(errors)} wait")
-

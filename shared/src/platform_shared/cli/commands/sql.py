@@ -2,7 +2,7 @@
 
 import argparse
 
-HELP = "ask the warehouse, e.g. `platform sql \"SELECT * FROM marts.daily_sales LIMIT 5\"` (read-only)"
+HELP = 'ask the warehouse, e.g. `platform sql "SELECT * FROM marts.daily_sales LIMIT 5"` (read-only)'
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
