@@ -5,6 +5,9 @@ from pathlib import Path
 
 from platform_shared.settings import Home
 
+EDIT_IT = "the next edit of it is tried"
+START_AGAIN = "then start `make dev` again"
+
 LAYERS = ("sources", "raw", "staging", "marts", "reports")
 """The asset groups, in the order of the lineage; the link opens all of them."""
 
@@ -63,10 +66,13 @@ def new_project(name: str) -> str:
     return f"projects/{name} is new. Once it is complete, restart `make dev` to serve it."
 
 
-def ended(name: str, code: int, pause: float | None) -> str:
-    if pause is None:
-        return f"✗ {name} ended {_how(code)} again and again, restarted only after an edit of it: see {log_of(name)}"
-    return f"✗ {name} ended {_how(code)}, restarted"
+def restarted(name: str, code: int, error: str | None) -> list[str]:
+    what = f"✗ {name} ended {_how(code)}, restarted"
+    return _with_error(f"{what}: ", error) if error else [what]
+
+
+def given_up(name: str, code: int, remedy: str) -> str:
+    return f"✗ {name} ended {_how(code)} again and again, not restarted: see {log_of(name)}, {remedy}"
 
 
 def over(name: str, code: int) -> str:

@@ -1,8 +1,9 @@
-"""What every child of `make dev` is started as: `python -m platform_shared.dev.child CONTROL KIND ARGUMENT…`.
+"""What every child of `make dev` is started as: `python -m platform_shared.dev.child CONTROL KIND ROOT ARGUMENT…`.
 
 CONTROL is the descriptor of a socket whose other end the supervisor holds. It closes when the supervisor ends, however
 it ends, and then the child and all that it has started end too. Until the supervisor says `go` the child only imports:
-a webserver that serves before its locations answer shows them as errors.
+a webserver that serves before its locations answer shows them as errors. ROOT is the repository's, to tell its files
+from others in the report of an error.
 
 Imports nothing but the standard library: Dagster's run workers import this module again.
 """
@@ -43,13 +44,13 @@ _COMMANDS = {
 
 def main(arguments: list[str]) -> int:
     """Runs one command in this process once the supervisor says so."""
-    descriptor, kind = int(arguments[0]), Kind(arguments[1])
+    descriptor, kind, root = int(arguments[0]), Kind(arguments[1]), arguments[2]
     _restore_signals()
     os.set_inheritable(descriptor, False)
     control = socket.socket(fileno=descriptor)
     go = threading.Event()
     threading.Thread(target=_obey, args=(control, go), name="supervisor", daemon=True).start()
-    command = _command(kind, arguments[2:])
+    command = _command(kind, arguments[3:])
     go.wait()
     if kind is Kind.DAEMON:
         # Evaluating automation conditions makes many small objects; the usual thresholds double the time it takes.
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
         command()
     except Exception as error:
         traceback.print_exc()
-        _report(control, error)
+        _report(control, error, root)
         return 1
     return 0
 
@@ -94,11 +95,11 @@ def _command(kind: Kind, arguments: list[str]) -> Callable[[], object]:
     return command
 
 
-def _report(control: socket.socket, error: BaseException) -> None:
+def _report(control: socket.socket, error: BaseException, root: str) -> None:
     from platform_shared.dev.errors import summary
 
     try:
-        control.sendall(json.dumps({"error": summary(error, os.getcwd())}).encode() + b"\n")
+        control.sendall(json.dumps({"error": summary(error, root)}).encode() + b"\n")
     except OSError:
         return
 

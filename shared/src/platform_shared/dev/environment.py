@@ -1,4 +1,4 @@
-"""The environment of the children: ours, the .env files as `dg dev` reads them, and one home for all."""
+"""The environment of the children: the person's, the .env files, and one home for all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,16 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from platform_shared.settings import Home
+from platform_shared.workspace.projects import PROJECTS
+
+
+def working_folder(root: Path) -> Path:
+    """Where the children run: in the workspace, but where there is no .env.
+
+    Dagster's commands let the .env of the current folder overrule their environment: they would leave a home that the
+    person chose, and a project's own variables.
+    """
+    return root / PROJECTS
 
 
 def child_environment(

@@ -37,7 +37,7 @@ class Start:
     """How a location's code servers are started."""
 
     python: Path
-    folder: Path
+    root: Path
     environment: Mapping[str, str]
     start: Callable[[Program], Awaitable[Child]]
 
@@ -51,7 +51,9 @@ class _Server:
 class Location:
     """The code servers of one project behind one socket; `on_death` hears of one that ended by itself while serving."""
 
-    def __init__(self, project: Project, socket: Path, how: Start, on_death: Callable[["Location", int], None]) -> None:
+    def __init__(
+        self, project: Project, socket: Path, how: Start, on_death: Callable[["Location", Child], None]
+    ) -> None:
         self.project = project
         self.socket = socket
         self.error: str | None = None
@@ -115,10 +117,11 @@ class Location:
         self._generation += 1
         socket = self.socket.with_suffix(f".{self._generation}")
         arguments = ["api", "grpc", "--socket", str(socket), "--location-name", self.name]
-        arguments += ["--module-name", self.project.definitions_module, *flags]
+        # As in an image, nothing beside the installed packages can be imported by chance.
+        arguments += ["--module-name", self.project.definitions_module, "--empty-working-directory", *flags]
         how = self._how
         child = await how.start(
-            Program(self.name, Kind.CODE_SERVER, tuple(arguments), how.environment, how.folder, how.python)
+            Program(self.name, Kind.CODE_SERVER, tuple(arguments), how.environment, how.root, how.python)
         )
         # What is wrong with the code is said in a few lines, once; that it loads with warnings is for `make check`.
         child.quiet = True
@@ -126,9 +129,9 @@ class Location:
         return _Server(child, socket)
 
     async def _watch(self, server: Child) -> None:
-        code = await server.ended()
+        await server.ended()
         if server is self._serving:
-            self._on_death(self, code)
+            self._on_death(self, server)
 
     async def _retire(self, predecessor: Child) -> None:
         try:

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import TextIO
 
 MOST_BYTES_OF_A_LOG = 20_000_000
+MOST_LINES_OF_A_RECORD = 8
+"""An error's first lines say what it is; its stack is for the log."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DAGSTER_RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} - \S+ - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - ")
-_GRPC_RECORD = re.compile(r"([IWEF])\d{4} |[IWEF]\d{4,} ")
+_GRPC_RECORD = re.compile(r"[IWEF]\d{4} ")
 _PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
+_ROUTINE = ("No cursor for event type",)
+"""Warnings of Dagster that every fresh instance gives."""
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
@@ -23,21 +27,42 @@ class Level(IntEnum):
     WARNING = 2
 
 
-class Classifier:
-    """Tells from a process's lines how much each matters; a line without a header belongs to the record before it."""
+class Excerpt:
+    """Picks the lines of one process that a person needs.
 
-    def __init__(self, first: Level) -> None:
-        self._current = first
+    A line without a header belongs to the record before it. What comes before any header is of level `first`.
+    """
 
-    def level(self, line: str) -> Level:
-        plain = without_colour(line)
-        if record := _DAGSTER_RECORD.match(plain):
-            self._current = Level.DETAIL if record[1] in ("DEBUG", "INFO") else Level.WARNING
-        elif _GRPC_RECORD.match(plain):
-            self._current = Level.DETAIL if plain[0] == "I" else Level.WARNING
-        elif plain.startswith("Traceback (most recent call last)") or _PYTHON_WARNING.match(plain):
-            self._current = Level.WARNING
-        return self._current
+    def __init__(self, name: str, first: Level) -> None:
+        self._cut = f"… all of it: {name}.log"
+        self._level = first
+        self._left = MOST_LINES_OF_A_RECORD
+
+    def pick(self, line: str) -> tuple[str, Level]:
+        """What to show in place of the line, and how much it matters."""
+        level = _level_of_record(without_colour(line))
+        if level is not None:
+            self._level, self._left = level, MOST_LINES_OF_A_RECORD
+        if self._level < Level.WARNING:
+            return line, self._level
+        if not line.strip():
+            return line, Level.DETAIL
+        self._left -= 1
+        if self._left == 0:
+            return self._cut, Level.WARNING
+        return line, self._level if self._left > 0 else Level.DETAIL
+
+
+def _level_of_record(line: str) -> Level | None:
+    """The level that this line opens a record with, None if it opens none."""
+    if record := _DAGSTER_RECORD.match(line):
+        routine = record[1] in ("DEBUG", "INFO") or any(text in line for text in _ROUTINE)
+        return Level.DETAIL if routine else Level.WARNING
+    if _GRPC_RECORD.match(line):
+        return Level.DETAIL if line[0] == "I" else Level.WARNING
+    if line.startswith("Traceback (most recent call last)") or _PYTHON_WARNING.match(line):
+        return Level.WARNING
+    return None
 
 
 def without_colour(line: str) -> str:
@@ -76,16 +101,13 @@ class LogFile:
 class Terminal:
     """Lines for the person, each with the name of who says it, in colour if the terminal has any."""
 
-    def __init__(self, verbose: bool, width: int, stream: TextIO | None = None) -> None:
+    def __init__(self, width: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._colour = self._stream.isatty()
-        self._least = Level.DETAIL if verbose else Level.NEWS
         self._width = width
         self._colours: dict[str, int] = {}
 
-    def show(self, name: str, line: str, level: Level) -> None:
-        if level < self._least:
-            return
+    def show(self, name: str, line: str) -> None:
         prefix = f"{name:<{self._width}} | "
         if self._colour:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from platform_shared.dev.child import GO, Kind
+from platform_shared.dev.environment import working_folder
 
 _CHUNK = 65_536
 _LONGEST_LINE = 1_000_000
@@ -29,7 +30,7 @@ class Program:
     kind: Kind
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
-    folder: Path
+    root: Path
     python: Path = field(default_factory=lambda: Path(sys.executable))
 
 
@@ -102,11 +103,8 @@ async def start(program: Program, on_line: Callable[[Child, str], None]) -> Chil
     output, printing = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            str(program.python),
-            "-m",
-            "platform_shared.dev.child",
-            str(theirs.fileno()),
-            program.kind,
+            *(str(program.python), "-P", "-m", "platform_shared.dev.child"),
+            *(str(theirs.fileno()), program.kind, str(program.root)),
             *program.arguments,
             stdin=asyncio.subprocess.DEVNULL,
             # A pipe of our own: asyncio's would keep the child from counting as ended while a run holds it open.
@@ -114,7 +112,7 @@ async def start(program: Program, on_line: Callable[[Child, str], None]) -> Chil
             stderr=printing,
             pass_fds=(theirs.fileno(),),
             env=program.environment,
-            cwd=program.folder,
+            cwd=working_folder(program.root),
             start_new_session=True,
         )
     except BaseException:

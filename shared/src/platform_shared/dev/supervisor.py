@@ -60,7 +60,7 @@ class Supervisor:
     def __init__(self, options: Options) -> None:
         names = [OURSELVES, DAEMON, WEBSERVER, DEMO, *(project.location_name for project in options.projects)]
         self._options = options
-        self._crew = Crew(options.home.root / "logs", Terminal(options.verbose, max(map(len, names))))
+        self._crew = Crew(options.home.root / "logs", Terminal(max(map(len, names))), options.verbose)
         self._impatience = Impatience()
         self._background = Background()
         self._environment = child_environment(os.environ, options.home, options.root)
@@ -129,7 +129,7 @@ class Supervisor:
         options = self._options
         how = Start(
             python=interpreter(options.root, project),
-            folder=options.root,
+            root=options.root,
             environment=child_environment(os.environ, options.home, options.root, project.path),
             start=self._crew.start,
         )
@@ -165,27 +165,28 @@ class Supervisor:
         while True:
             child = self._others[program.name]
             child.go()
-            code = await child.ended()
-            if not await self._pause_after_death(program.name, code):
+            if not await self._may_restart(child, announcements.START_AGAIN):
                 return
             await self._launch(program)
 
-    def _location_died(self, location: Location, code: int) -> None:
-        self._background.start(self._revive(location, code))
+    def _location_died(self, location: Location, server: Child) -> None:
+        self._background.start(self._revive(location, server))
 
-    async def _revive(self, location: Location, code: int) -> None:
-        if await self._pause_after_death(location.name, code):
+    async def _revive(self, location: Location, server: Child) -> None:
+        if await self._may_restart(server, announcements.EDIT_IT):
             await self._editing.load_again(location)
 
-    async def _pause_after_death(self, name: str, code: int) -> bool:
-        """Says that it ended and waits before its restart. False if it ends too often for one."""
-        now = time.monotonic()
+    async def _may_restart(self, child: Child, remedy: str) -> bool:
+        """Waits until it has ended and, after a pause, may be started again. False if that happens too often."""
+        code = await child.ended()
+        now, name = time.monotonic(), child.program.name
         deaths = self._deaths.setdefault(name, [])
         deaths.append(now)
         pause = restarts.delay(deaths, now)
-        self._crew.say(announcements.ended(name, code, pause))
         if pause is None:
+            self._crew.say(announcements.given_up(name, code, remedy))
             return False
+        self._crew.say(*announcements.restarted(name, code, child.error))
         await asyncio.sleep(pause)
         return True
 
