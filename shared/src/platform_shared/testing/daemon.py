@@ -173,7 +173,7 @@ class DaemonHarness:
         return self._tick("automation", names, may_fail)
 
     def tick_schedules(self, *names: str, may_fail: bool = False) -> list[Tick]:
-        """One look at the schedules: each whose cron time has passed since the last one ticks, at most for the last."""
+        """One look at the schedules: those whose cron time has come since the last look tick, as `tick_sensors`."""
         return self._tick("schedule", names, may_fail)
 
     def tick_backfills(self, *, may_fail: bool = False) -> list[Any]:
@@ -248,7 +248,7 @@ class DaemonHarness:
             self.tick_all(may_fail=may_fail)
             done = self.execute_runs(may_fail=may_fail)
             executed += done
-            if done or len(self.runs()) > known or any(backfill.status.value == "REQUESTED" for backfill in self.backfills()):
+            if done or len(self.runs()) > known or any(each.status.value == "REQUESTED" for each in self.backfills()):
                 looked_again = False
             elif looked_again:
                 return executed
@@ -343,11 +343,16 @@ class DaemonHarness:
         chosen = {name: each for name, each in running.items() if not names or name in names}
         if names and kind != "schedule":
             self._wait_until_due(chosen.values())
-        seen = {name: self._newest_tick(each) for name, each in chosen.items()}
+        seen = {name: self._recent_ticks(each) for name, each in chosen.items()}
         {"sensor": self._pass_sensors, "automation": self._pass_automation, "schedule": self._pass_schedules}[kind](
             names
         )
-        return [tick for name, each in sorted(chosen.items()) for tick in self._ticks_after(each, seen[name])]
+        return [
+            Tick.of(each.handle.location_name, record)
+            for name, each in sorted(chosen.items())
+            for tick_id, record in sorted(self._recent_ticks(each).items())
+            if record != seen[name].get(tick_id)
+        ]
 
     def _pass_sensors(self, names: tuple[str, ...]) -> None:
         chosen = _InOrder(names)
@@ -447,14 +452,10 @@ class DaemonHarness:
             if wait > 0:
                 self.advance(timedelta(seconds=wait, milliseconds=1))
 
-    def _newest_tick(self, each: Any) -> int:
-        records = self._instance.get_ticks(each.get_remote_origin_id(), each.selector_id, limit=1)
-        return int(records[0].tick_id) if records else 0
-
-    def _ticks_after(self, each: Any, newest: int) -> list[Tick]:
+    def _recent_ticks(self, each: Any) -> dict[int, Any]:
+        """A schedule's failed tick is tried again under its old id, so ids alone do not tell what is new."""
         records = self._instance.get_ticks(each.get_remote_origin_id(), each.selector_id, limit=20)
-        fresh = sorted((r for r in records if int(r.tick_id) > newest), key=lambda record: int(record.tick_id))
-        return [Tick.of(each.handle.location_name, record) for record in fresh]
+        return {int(record.tick_id): record for record in records}
 
 
 class _InOrder(ThreadPoolExecutor):
@@ -499,12 +500,14 @@ def _write_settings(folder: Path) -> None:
 
 @contextmanager
 def _loadable(location: Location) -> Iterator[LoadableTargetOrigin]:
-    """How to load a location. Definitions of a test get a module of their own, as runs find them by its name."""
+    """How to load a location. Definitions of a test get a module of their own, as runs find them by its name, and the
+    executor that `load_location` gives: another process would not find that module."""
     if isinstance(location, str):
         yield LoadableTargetOrigin(executable_path=sys.executable, module_name=location)
         return
     module = ModuleType(f"{__name__}.location_{next(_MODULE_NUMBERS)}")
-    vars(module)["defs"] = location
+    steps = dg.Definitions(executor=dg.in_process_executor)
+    vars(module)["defs"] = location if location.executor else dg.Definitions.merge(location, steps)
     sys.modules[module.__name__] = module
     try:
         yield LoadableTargetOrigin(executable_path=sys.executable, module_name=module.__name__, attribute="defs")
@@ -516,9 +519,11 @@ def _loadable(location: Location) -> Iterator[LoadableTargetOrigin]:
 def _captured_errors(errors: list[str]) -> Iterator[None]:
     """Collects what the loops would only log."""
     original = DaemonErrorCapture.process_exception
+    nowhere = logging.Logger(__name__)
+    nowhere.addHandler(logging.NullHandler())
 
     def collect(exc_info: Any, logger: logging.Logger, log_message: str) -> Any:
-        error = original(exc_info=exc_info, logger=logging.getLogger("platform_shared.testing.quiet"), log_message="")
+        error = original(exc_info=exc_info, logger=nowhere, log_message=log_message)
         errors.append(f"{log_message}: {error.to_string()}")
         return error
 

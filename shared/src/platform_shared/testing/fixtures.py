@@ -1,17 +1,17 @@
 """Fixtures for the tests of every location; the root's conftest.py declares this module as a pytest plugin.
 
 One embedded Postgres serves a test session. Each test that asks for `platform_home` gets a folder and a database of its
-own, copied in 40 ms from one with all tables in place, and both are gone when it ends.
+own, copied in 40 ms from one with all tables in place; the database is gone when the test ends, and the server when the
+session does. Dagster is imported by the fixtures that need it: most tests of the repository do not.
 """
 
-import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,3 +20,75 @@ from platform_shared.settings import Home
 if TYPE_CHECKING:
     from platform_shared.postgres import PostgresServer
     from platform_shared.testing.daemon import DaemonHarness, Location
+
+    OpenHarness = Callable[[Mapping[str, Location], datetime], DaemonHarness]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> "Iterator[PostgresServer]":
+    """The session's Postgres: its database has the tables of Dagster and of the ledger, and no rows.
+
+    Tests do not use this database, they get copies (`platform_home`).
+    """
+    import dagster as dg
+
+    from platform_shared.ledger import Ledger
+    from platform_shared.postgres import URL_VARIABLE, postgres, stop_embedded
+
+    with tempfile.TemporaryDirectory(prefix="platform-") as folder, pytest.MonkeyPatch.context() as environment:
+        home = Home(Path(folder).resolve())
+        environment.delenv(URL_VARIABLE, raising=False)
+        environment.setenv("PLATFORM_HOME", str(home.root))
+        environment.setenv("DAGSTER_HOME", str(home.dagster))
+        home.dagster.mkdir()
+        storage = "storage: {custom: {module: platform_shared.instance, class: PlatformPostgresStorage, config: {}}}\n"
+        (home.dagster / "dagster.yaml").write_text(storage + "telemetry: {enabled: false}\n")
+        try:
+            server = postgres(home)
+            with dg.DagsterInstance.get():
+                Ledger(server).close()
+            environment.undo()
+            yield server
+        finally:
+            stop_embedded(home)
+
+
+@pytest.fixture
+def platform_home(
+    postgres_server: "PostgresServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Home]:
+    """An empty platform of the test's own; PLATFORM_HOME, DAGSTER_HOME and PLATFORM_POSTGRES_URL name it."""
+    from platform_shared.postgres import DATABASE, URL_VARIABLE, PostgresServer
+
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(postgres_server, f"CREATE DATABASE {database} TEMPLATE {DATABASE}")
+    home = Home(tmp_path.resolve() / "platform")
+    home.root.mkdir()
+    url = PostgresServer(postgres_server.url.set(database=database)).url
+    monkeypatch.setenv("PLATFORM_HOME", str(home.root))
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
+    monkeypatch.setenv(URL_VARIABLE, url.render_as_string(hide_password=False))
+    yield home
+    _administer(postgres_server, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def daemon_harness(platform_home: Home) -> "Iterator[OpenHarness]":
+    """Opens a `DaemonHarness` over the given locations at the given instant, in `platform_home`; closed at the end."""
+    from platform_shared.testing.daemon import DaemonHarness
+
+    with ExitStack() as stack:
+        yield lambda locations, now: stack.enter_context(DaemonHarness(locations, platform_home, now))
+
+
+def _administer(server: "PostgresServer", statement: str) -> None:
+    """Runs a statement that no transaction may hold."""
+    from platform_shared.postgres import PostgresServer
+
+    connection = PostgresServer(server.url.set(database="postgres")).connect()
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

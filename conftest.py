@@ -1,0 +1,3 @@
+"""Fixtures that the tests of every location share."""
+
+pytest_plugins = ["platform_shared.testing.fixtures"]
