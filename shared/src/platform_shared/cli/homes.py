@@ -25,8 +25,6 @@ def refuse_while_in_use(home: Home) -> None:
     """Raises CommandError while a `make dev` or `make demo` works on this home."""
     from platform_shared.dev.preconditions import holder
 
-    pid = holder(home)
-    if pid is not None:
-        raise CommandError(
-            f"A supervisor (pid {pid}) works on {home.root}. End it first: Ctrl-C there, or `kill {pid}`."
-        )
+    who = holder(home)
+    if who is not None:
+        raise CommandError(f"`make dev` or `make demo` works on {home.root} ({who}); end it first, with Ctrl-C there.")

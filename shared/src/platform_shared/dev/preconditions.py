@@ -15,6 +15,7 @@ from platform_shared.settings import Home, platform_home
 
 HOST = "127.0.0.1"
 DEFAULT_HOME = ".platform"
+LOCK = "dev.lock"
 
 
 class CannotStart(RuntimeError):
@@ -71,16 +72,35 @@ def _described(pid: int | None) -> str | None:
         return f"pid {pid}"
 
 
+def holder(home: Home) -> str | None:
+    """Who works on the home (`make dev` or `make demo`), in words; None if nobody does."""
+    try:
+        descriptor = os.open(home.root / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _told(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _told(descriptor: int) -> str:
+    return os.read(descriptor, 100).decode(errors="replace").strip() or "another process"
+
+
 @contextmanager
 def only_one(home: Home, port: int) -> Iterator[None]:
     """Holds the home's lock; the kernel frees it with the process, so that one left behind blocks nobody."""
     home.root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(home.root / "dev.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(home.root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            running = os.read(descriptor, 100).decode(errors="replace").strip() or "another process"
+            running = _told(descriptor)
             raise CannotStart(
                 f"`make dev` is running on {home.root} already: {running}. Use that one, or end it with Ctrl-C; "
                 "a second one needs a home of its own (PLATFORM_HOME) and another port (PORT)."

@@ -7,11 +7,13 @@ This is the one module that may import Dagster's internals (docs/adr/0006). The 
 `shared/tests/testing/test_canary.py` names each of them and says which one an upgrade has moved.
 """
 
+import asyncio
 import itertools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +24,8 @@ from typing import Any, Self
 import dagster as dg
 import yaml
 from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.execution.submit_asset_runs import submit_asset_run
 from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import freeze_time
@@ -71,8 +75,7 @@ class HeldRunLauncher(SyncInMemoryRunLauncher):
         super().launch_run(self.held.pop(run_id))
 
     def terminate(self, run_id: str) -> bool:
-        self.held.pop(run_id)
-        self._instance.report_run_canceled(self._instance.get_run_by_id(run_id))
+        self._instance.report_run_canceled(self.held.pop(run_id).dagster_run)
         return True
 
 
@@ -112,6 +115,8 @@ class DaemonHarness:
             self._open.enter_context(_captured_errors(self._errors))
             _write_settings(self.home.dagster)
             self._instance: dg.DagsterInstance = self._open.enter_context(dg.DagsterInstance.get())
+            # Kept connections: the daemon's storage opens a new one for each query, four fifths of the time of a tick.
+            self._instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
             self._open.callback(self._workspace_stack.close)
             self.reload()
             # A daemon that starts takes note of the schedules and of the newest failure; it acts on later ones.
@@ -262,6 +267,34 @@ class DaemonHarness:
     def report(self, key: dg.AssetKey, partition: str | None = None) -> None:
         """Records a materialization from outside any run, as an external system reports it."""
         self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+
+    def launch(self, *keys: dg.AssetKey, partition: str | None = None, tags: Mapping[str, str] | None = None) -> str:
+        """Queues one run of these assets, of one location, as a person does in the UI; returns its id."""
+        request = dg.RunRequest(asset_selection=list(keys), partition_key=partition, tags=dict(tags or {}))
+        with self._workspace.create_request_context() as workspace:
+            run = asyncio.run(
+                submit_asset_run(None, request, 0, self._instance, self._workspace, workspace, {}, {}, _LOG)
+            )
+        return run.run_id
+
+    def backfill(self, *keys: dg.AssetKey, partitions: Sequence[str]) -> str:
+        """Asks for a backfill of these assets and partitions, as a person does in the UI; returns its id."""
+        with self._workspace.create_request_context() as workspace:
+            backfill = PartitionBackfill.from_asset_partitions(
+                backfill_id=uuid.uuid4().hex[:8],
+                asset_graph=workspace.asset_graph,
+                partition_names=list(partitions),
+                asset_selection=list(keys),
+                backfill_timestamp=self._now.timestamp(),
+                tags={},
+                dynamic_partitions_store=self._instance,
+                all_partitions=False,
+                title=None,
+                description=None,
+                run_config=None,
+            )
+        self._instance.add_backfill(backfill)
+        return backfill.backfill_id
 
     def start(self, name: str) -> None:
         """Switches a sensor or schedule on, as a person does in the UI."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from platform_shared.postgres import CATALOG_SCHEMA, PostgresServer, postgres
+from platform_shared.postgres import CATALOG_SCHEMA, PostgresServer, first_use, postgres
 from platform_shared.settings import Home, platform_home
 from platform_shared.warehouse.extensions import extension_directory
 from platform_shared.warehouse.sql import literal
@@ -56,17 +56,28 @@ class Warehouse:
                 connection.load_extension(name)
             connection.execute("SET ducklake_max_retry_count = 100; SET ducklake_retry_wait_ms = 50")
             connection.execute(self._catalog_secret())
-            options = [
-                f"DATA_PATH {literal(self.data_path)}",
-                f"METADATA_SCHEMA {literal(CATALOG_SCHEMA)}",
-                "DATA_INLINING_ROW_LIMIT 0",
-                "META_SECRET 'catalog'",
-                *(["READ_ONLY"] if read_only else []),
-            ]
-            connection.execute(f"ATTACH 'ducklake:postgres:' AS {LAKE} ({', '.join(options)})")
+            self._make_catalog(connection)
+            self._attach(connection, *(["READ_ONLY"] if read_only else []))
             yield connection
         finally:
             connection.close()
+
+    def _make_catalog(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Attaching a lake for the first time makes its catalog; two at once would collide."""
+        with first_use(self.server, f"{CATALOG_SCHEMA}.ducklake_sort_expression") as fresh:
+            if fresh:
+                self._attach(connection)
+                connection.execute(f"DETACH {LAKE}")
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, *options: str) -> None:
+        all_options = [
+            f"DATA_PATH {literal(self.data_path)}",
+            f"METADATA_SCHEMA {literal(CATALOG_SCHEMA)}",
+            "DATA_INLINING_ROW_LIMIT 0",
+            "META_SECRET 'catalog'",
+            *options,
+        ]
+        connection.execute(f"ATTACH 'ducklake:postgres:' AS {LAKE} ({', '.join(all_options)})")
 
     def _catalog_secret(self) -> str:
         """The catalog's address as a secret: DuckDB redacts it where an attach string would show the password."""
