@@ -220,10 +220,14 @@ class MakeDev:
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def child(self, word: str) -> psutil.Process:
-        """The one child, of the supervisor, with this word on its command line."""
-        children = psutil.Process(self.process.pid).children()
-        (child,) = [child for child in children if word in child.cmdline()]
-        return child
+        """The child of the supervisor with this word on its command line, once there is only one."""
+
+        def found() -> list[psutil.Process]:
+            children = psutil.Process(self.process.pid).children()
+            matching = [child for child in children if word in child.cmdline()]
+            return matching if len(matching) == 1 else []
+
+        return until(found)[0]
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
@@ -371,7 +375,7 @@ class TestServing:
 
     @pytest.mark.parametrize("word", ["beta", "daemon", "webserver"])
     def test_what_ends_by_itself_is_started_again(self, dev: MakeDev, word: str) -> None:
-        dead = until(lambda: dev.child(word))
+        dead = dev.child(word)
         dead.kill()
         dev.says(f"✗ {word} ended by signal 9, restarted")
         until(lambda: dev.child(word).pid != dead.pid)
@@ -380,6 +384,21 @@ class TestServing:
     def test_a_new_project_is_noticed(self, dev: MakeDev, workspace: Workspace) -> None:
         (workspace.root / "projects/gamma").mkdir()
         assert dev.says("projects/gamma is new", "restart `make dev`")
+
+
+def test_a_location_that_does_not_load_shows_its_error_until_an_edit_repairs_it(
+    start: Callable[..., MakeDev], workspace: Workspace
+) -> None:
+    good = workspace.alpha.read_text()
+    workspace.alpha.write_text("import dagster as dg\n\ndefs = dg.Definitions(assets=[nothing])\n")
+    dev = start("--no-demo")
+    place = "projects/alpha/src/alpha/definitions.py:3"
+    assert dev.says(
+        "✗ alpha does not load", f"NameError: name 'nothing' is not defined ({place})", "1 of 2 code locations"
+    )
+    assert dev.locations() == {"alpha": "PythonError", "beta": "RepositoryLocation"}
+    workspace.alpha.write_text(good)
+    until(lambda: dev.locations()["alpha"] == "RepositoryLocation")
 
 
 def test_ctrl_c_ends_all_but_postgres(start: Callable[..., MakeDev], workspace: Workspace) -> None:

@@ -17,6 +17,8 @@ _AC = dg.AutomationCondition
 
 Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 
+EVERY_MINUTE = "* * * * *"
+
 
 def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationConditionSensorDefinition:
     """The running sensor of a location's conditions. Its runs are tried three times in all, by the instance.
@@ -35,23 +37,22 @@ def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationCondit
 
 def _wanted() -> Condition:
     asked = _AC.newly_requested()
-    # "Updated, and not in a run or backfill that builds me too", with the event's time kept.
-    foreign = _AC.newly_updated().since(
-        _AC.executed_with_root_target() | _AC.executed_with_tags(tag_keys={"dagster/backfill"}) | ~_AC.newly_updated()
-    )
-    apart = _AC.newly_updated() & ~_AC.executed_with_root_target()
+    # "Updated, and not in a run that builds me too", with the event's time kept. Updates by a backfill count, also where
+    # the backfill builds me in another of its runs: an extra build is better than a lost update.
+    foreign = _AC.newly_updated().since(_AC.executed_with_root_target() | ~_AC.newly_updated())
     return (
         _AC.any_deps_match(foreign).since(asked).with_label("a parent changed after the last request")
-        | _AC.any_deps_match(apart)
-        .since(asked | _AC.newly_updated())
-        .with_label("a parent changed after the last build")
         | (_AC.missing().newly_true() | _AC.code_version_changed()).since(asked).with_label("missing, or code changed")
         | _AC.any_deps_match(_AC.will_be_requested()).with_label("a parent is built in the same run")
     ).with_label("wanted")
 
 
-def _free() -> Condition:
-    return (~_AC.in_progress() & ~_AC.newly_requested()).with_label("not being built already")
+def _free(at_most_every: str | None) -> Condition:
+    free = ~_AC.in_progress() & ~_AC.newly_requested()
+    if at_most_every is not None:
+        asked_since = _AC.newly_requested().since(_AC.cron_tick_passed(at_most_every))
+        free &= (~asked_since).with_label(f"not requested since the last tick of {at_most_every}")
+    return free.with_label("not being built already")
 
 
 def _checks_passed() -> Condition:
@@ -61,17 +62,21 @@ def _checks_passed() -> Condition:
     return (~_AC.any_deps_match(~passed & ~_AC.will_be_requested())).with_label("blocking checks of the inputs passed")
 
 
-def on_input_change() -> Condition:
-    """Rebuilds the asset, or exactly the partitions concerned, whenever an input changes; all inputs must exist."""
+def on_input_change(*, at_most_every: str | None = None) -> Condition:
+    """Rebuilds the asset, or exactly the partitions concerned, whenever an input changes; all inputs must exist.
+
+    `at_most_every`: a cron (UTC) between two ticks of which each partition is asked for once at most. Inputs that
+    trickle would else keep their children busy without a pause, and whoever waits for several of those would starve.
+    """
     ready = (~_AC.any_deps_missing() & ~_AC.any_deps_in_progress() & _checks_passed()).with_label("inputs ready")
-    return (_wanted() & ready & _free()).with_label("on_input_change")
+    return (_wanted() & ready & _free(at_most_every)).with_label("on_input_change")
 
 
-def on_any_input_partition() -> Condition:
+def on_any_input_partition(*, at_most_every: str | None = None) -> Condition:
     """As `on_input_change`, for an unpartitioned asset over partitioned inputs: some partition of each must exist."""
     ready = (
         _AC.all_deps_match(~_AC.missing() | _AC.will_be_requested()).with_label("each input has a partition")
         & ~_AC.any_deps_in_progress()
         & _checks_passed()
     ).with_label("inputs ready")
-    return (_wanted() & ready & _free()).with_label("on_any_input_partition")
+    return (_wanted() & ready & _free(at_most_every)).with_label("on_any_input_partition")

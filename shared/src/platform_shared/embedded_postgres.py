@@ -148,9 +148,10 @@ def _launch(data: Path) -> None:
     cluster = get_server(data, cleanup_mode=None, start=False)
     # The cluster is there; as root, this gives it to the package's system user and lets that user reach it.
     cluster.ensure_pgdata_inited()
-    # Nothing of a former server lives: its pid file names nobody, or by now somebody else.
-    (data / "postmaster.pid").unlink(missing_ok=True)
     sockets = _socket_folder(data)
+    # Nothing of a former server lives: its lock files name nobody, a zombie, or by now somebody else.
+    for lock in (data / "postmaster.pid", sockets / f".s.PGSQL.{_PORT}.lock"):
+        lock.unlink(missing_ok=True)
     command = [str(cluster.bin_path / "pg_ctl"), "start", "--wait", f"--timeout={START_SECONDS}", f"--pgdata={data}"]
     options = f"-h '' -p {_PORT} -k {shlex.quote(str(sockets))}"
     done = subprocess.run(

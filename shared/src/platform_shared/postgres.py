@@ -30,7 +30,7 @@ _SCHEMAS = (DAGSTER_SCHEMA, PLATFORM_SCHEMA, CATALOG_SCHEMA)
 _SETUP_LOCK = 7_401_001
 # Seconds, and a count; the URL may say otherwise.
 _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-# A server that restarts after the crash of one of its processes refuses sessions meanwhile.
+# How long an embedded server may refuse sessions although it is up.
 _RECOVERY_SECONDS = 30
 
 
@@ -82,13 +82,21 @@ def postgres(home: Home | None = None) -> PostgresServer:
 
 
 def _embedded_url(home: Home) -> URL:
-    address = embedded_postgres.start(home.postgres)
-    _create_database(PostgresServer(address))
-    return address.set(database=DATABASE)
+    deadline = time.monotonic() + _RECOVERY_SECONDS
+    while True:
+        address = embedded_postgres.start(home.postgres)
+        try:
+            _create_database(PostgresServer(address))
+        except psycopg2.OperationalError:
+            # It was killed a moment ago, or restarts because one of its processes was.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return address.set(database=DATABASE)
 
 
 def _create_database(admin: PostgresServer) -> None:
-    _wait_until_open(admin)
     with _session(admin) as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if cursor.fetchone() is None:
@@ -125,19 +133,6 @@ def first_use(server: PostgresServer, table: str) -> Iterator[bool]:
 def _is_missing(cursor: "cursor", table: str) -> bool:
     cursor.execute("SELECT to_regclass(%s) IS NULL", (table,))
     return bool(cursor.fetchone()[0])
-
-
-def _wait_until_open(server: PostgresServer) -> None:
-    deadline = time.monotonic() + _RECOVERY_SECONDS
-    while True:
-        try:
-            server.connect().close()
-        except psycopg2.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 @contextmanager

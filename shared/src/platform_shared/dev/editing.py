@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -53,8 +53,12 @@ class Editing:
             step=QUIET_MILLISECONDS,
             debounce=LONGEST_BURST_MILLISECONDS,
         ):
-            self._pending |= changes.reload([Path(path) for _, path in batch], self._watched)
-            self._edited.set()
+            self.note(Path(path) for _, path in batch)
+
+    def note(self, edited: Iterable[Path]) -> None:
+        """Has what these files belong to loaded next."""
+        self._pending |= changes.reload(edited, self._watched)
+        self._edited.set()
 
     async def watch_for_projects(self) -> None:
         """Says it when a project appears: daemon and webserver read the list of locations once."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 MOST_LINES = 10
 
-_WRAPPERS = frozenset({"DagsterUserCodeLoadError", "ComponentTreeException"})
+_WRAPPERS = frozenset({"DagsterUserCodeLoadError", "DagsterImportError", "ComponentTreeException"})
 """Errors of Dagster that only say that something failed below; the traceback in the log has them."""
 
 

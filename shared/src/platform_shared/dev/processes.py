@@ -103,7 +103,7 @@ async def start(program: Program, on_line: Callable[[Child, str], None]) -> Chil
     output, printing = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(str(program.python), "-P", "-m", "platform_shared.dev.child"),
+            *(str(program.python), "-m", "platform_shared.dev.child"),
             *(str(theirs.fileno()), program.kind, str(program.root)),
             *program.arguments,
             stdin=asyncio.subprocess.DEVNULL,

@@ -264,13 +264,18 @@ class DaemonHarness:
 
     # --- what a test does to the platform
 
-    def report(self, key: dg.AssetKey, partition: str | None = None) -> None:
-        """Records a materialization from outside any run, as an external system reports it."""
-        self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+    def report(self, key: dg.AssetKey, partition: str | None = None, *, ago: timedelta = timedelta(0)) -> None:
+        """Records a materialization from outside any run, as an external system reports it.
+
+        With `ago` its time stamp is older than its record: a clock that lags, or a transaction that took its time.
+        """
+        with freeze_time(self._now - ago):
+            self._instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
 
     def launch(self, *keys: dg.AssetKey, partition: str | None = None, tags: Mapping[str, str] | None = None) -> str:
         """Queues one run of these assets, of one location, as a person does in the UI; returns its id."""
-        request = dg.RunRequest(asset_selection=list(keys), partition_key=partition, tags=dict(tags or {}))
+        all_tags = {**(tags or {}), **({"dagster/partition": partition} if partition else {})}
+        request = dg.RunRequest(asset_selection=list(keys), partition_key=partition, tags=all_tags)
         with self._workspace.create_request_context() as workspace:
             run = asyncio.run(
                 submit_asset_run(None, request, 0, self._instance, self._workspace, workspace, {}, {}, _LOG)

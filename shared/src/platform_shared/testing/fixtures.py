@@ -45,6 +45,10 @@ def postgres_server() -> "Iterator[PostgresServer]":
         (home.dagster / "dagster.yaml").write_text(storage + "telemetry: {enabled: false}\n")
         try:
             server = postgres(home)
+            # No test outlives this server: writing through to the disk would only take time.
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                _administer(server, f"ALTER SYSTEM SET {setting} = off")
+            _administer(server, "SELECT pg_reload_conf()")
             with dg.DagsterInstance.get():
                 Ledger(server).close()
             environment.undo()

@@ -1,5 +1,7 @@
 """Connections to the lake."""
 
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +50,8 @@ class Warehouse:
                 "autoinstall_known_extensions": "false",
                 "memory_limit": self.memory_limit,
                 "threads": str(self.threads),
+                # What exceeds the memory; by default DuckDB would put it into the working directory.
+                "temp_directory": str(Path(tempfile.gettempdir(), f"duckdb-{uuid.uuid4().hex}")),
             }
         )
         try:
@@ -81,6 +85,6 @@ class Warehouse:
 
     def _catalog_secret(self) -> str:
         """The catalog's address as a secret: DuckDB redacts it where an attach string would show the password."""
-        names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
-        parts = [f"{names[name]} {literal(value)}" for name, value in self.server.libpq().items() if name in names]
+        parameters = self.server.libpq()
+        parts = [f"{'DATABASE' if name == 'dbname' else name} {literal(value)}" for name, value in parameters.items()]
         return f"CREATE SECRET catalog (TYPE postgres, {', '.join(parts)})"

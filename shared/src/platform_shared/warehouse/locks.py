@@ -1,21 +1,52 @@
 """One writer a table at a time (rule R2): DuckLake 1.0 loses conflicts between concurrent delete-and-insert."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psycopg2
 
 from platform_shared.postgres import PostgresServer
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import cursor
+
+HELD = (
+    "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "AND ((classid::bigint << 32) | objid::bigint) = {key} AND pid = {session}"
+)
+"""Whether the session holds the lock of that key: a row or none."""
 
 
 class LockLostError(RuntimeError):
     """The session that holds a table's lock is gone: what was about to be committed must not be."""
 
 
+@dataclass(frozen=True)
+class TableLock:
+    """A held lock: its key, the server's process id of the session that holds it, and a cursor of that session."""
+
+    table: str
+    key: int
+    session: int
+    cursor: "cursor"
+
+    def check(self) -> None:
+        """Raises LockLostError unless the lock is still held."""
+        try:
+            self.cursor.execute(HELD.format(key=self.key, session=self.session))
+            held = self.cursor.fetchone() is not None
+        except psycopg2.Error as error:
+            raise LockLostError(f"The lock of {self.table} is lost: {error}") from error
+        if not held:
+            raise LockLostError(f"The lock of {self.table} is lost.")
+
+
 @contextmanager
-def table_lock(server: PostgresServer, table: str) -> Iterator[Callable[[], None]]:
-    """Holds the lock of `schema.table`; yields a check that raises LockLostError, to be called right before COMMIT.
+def table_lock(server: PostgresServer, table: str) -> Iterator[TableLock]:
+    """Holds the lock of `schema.table`. Raises LockLostError if the session dies while it waits.
 
     It is a session lock in the catalog's own database: Postgres frees it when this process dies, kill -9 included.
     Needs a direct connection; a pooler in transaction mode breaks session locks.
@@ -25,19 +56,17 @@ def table_lock(server: PostgresServer, table: str) -> Iterator[Callable[[], None
     try:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
-
-        def still_held() -> None:
-            try:
-                cursor.execute(
-                    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
-                )
-                held = cursor.fetchone() is not None
-            except psycopg2.Error as error:
-                raise LockLostError(f"The lock of {table} is lost: {error}") from error
-            if not held:
-                raise LockLostError(f"The lock of {table} is lost.")
-
-        yield still_held
+        try:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
+            # Who had the lock before may have lost it in its commit (fence.py); after this, that commit has ended.
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (commit_key(key),))
+        except psycopg2.Error as error:
+            raise LockLostError(f"The lock of {table} was lost while waiting for it: {error}") from error
+        yield TableLock(table, key, connection.info.backend_pid, cursor)
     finally:
         connection.close()
+
+
+def commit_key(key: int) -> int:
+    """Key of the second lock of a table, which a commit itself holds."""
+    return key ^ 1

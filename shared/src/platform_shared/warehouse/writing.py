@@ -1,6 +1,5 @@
 """The write path of raw tables: write an immutable file, then register it in a short transaction (rules R1 and R2)."""
 
-import json
 import os
 import re
 import uuid
@@ -12,8 +11,10 @@ import duckdb
 
 from platform_shared import faults
 from platform_shared.warehouse.connection import LAKE, Warehouse
+from platform_shared.warehouse.kept_files import fsync
 from platform_shared.warehouse.locks import LockLostError, table_lock
 from platform_shared.warehouse.sql import identifier, literal, literals
+from platform_shared.warehouse.transactions import table_transaction
 
 OBJECT_COLUMN = "_source_object"
 """Column that says which source object a row came from; replacing an object replaces its rows."""
@@ -70,20 +71,22 @@ def write_parquet(
 
     DuckLake itself does not fsync, and after a crash in COMMIT it deletes files that it wrote and may have committed.
     """
-    safe_batch = re.sub(r"[^A-Za-z0-9._-]", "_", batch)[:80]
-    path = Path(warehouse.data_path, "batches", table.schema, table.name, f"{safe_batch}-{uuid.uuid4().hex}.parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(warehouse.data_path, "batches", _safe(table.schema), _safe(table.name))
+    path = folder / f"{_safe(batch)[:80]}-{uuid.uuid4().hex}.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
     copied = connection.execute(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
     row = copied.fetchone()
     faults.point("warehouse.after_copy")
-    for entry in (path, path.parent):
-        descriptor = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    # Up to the data path: a folder that is new is a name in the one above.
+    for entry in (path, *path.parents[:4]):
+        fsync(entry)
     faults.point("warehouse.after_fsync")
     return Written(str(path), int(row[0]) if row else 0, path.stat().st_size)
+
+
+def _safe(name: str) -> str:
+    """A name as part of a path."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def replace_objects(
@@ -99,52 +102,51 @@ def replace_objects(
 ) -> int:
     """Replaces all rows of `objects` by the file `written`, in one transaction; returns the snapshot id.
 
-    Repeating it with a newly written file changes nothing. `before_commit` is called last, with the lock held, and
-    vetoes by raising. `message` and `details` stand in the lake's snapshot. Conflicts and a lost lock are tried again,
-    three times in all.
+    Repeating it with a newly written file changes nothing; the same file must not be given twice. `before_commit` is
+    called last, with the lock held, and vetoes by raising. `message` and `details` stand in the lake's snapshot.
+    Conflicts, a lost lock and a commit without an answer are tried again, three times in all.
     """
     if not objects:
         raise ValueError("replace_objects needs at least one object")
     names = literals(objects)
     for attempt in range(1, _ATTEMPTS + 1):
+        path = written.path if attempt == 1 else _second_name(written.path)
         try:
-            with table_lock(warehouse.server, str(table)) as still_held:
-                connection.execute("BEGIN")
-                try:
+            with table_transaction(
+                warehouse,
+                connection,
+                table.schema,
+                table.name,
+                message=message,
+                details=details,
+                before_commit=before_commit,
+            ):
+                # The range lets DuckLake skip files by their statistics, which an IN list does not.
+                connection.execute(
+                    f"DELETE FROM {table.sql} WHERE {OBJECT_COLUMN} BETWEEN {literal(min(objects))} "
+                    f"AND {literal(max(objects))} AND {OBJECT_COLUMN} IN ({names})"
+                )
+                faults.point("warehouse.after_delete")
+                if written.rows:
                     connection.execute(
-                        f"CALL {LAKE}.set_commit_message('platform', {literal(message)}, "
-                        f"extra_info => {literal(json.dumps(dict(details), sort_keys=True))})"
+                        f"CALL ducklake_add_data_files({literal(LAKE)}, {literal(table.name)}, {literal(path)}, "
+                        f"schema => {literal(table.schema)}, hive_partitioning => false)"
                     )
-                    # The range lets DuckLake skip files by their statistics, which an IN list does not.
-                    connection.execute(
-                        f"DELETE FROM {table.sql} WHERE {OBJECT_COLUMN} BETWEEN {literal(min(objects))} "
-                        f"AND {literal(max(objects))} AND {OBJECT_COLUMN} IN ({names})"
-                    )
-                    faults.point("warehouse.after_delete")
-                    if written.rows:
-                        connection.execute(
-                            f"CALL ducklake_add_data_files({literal(LAKE)}, {literal(table.name)}, "
-                            f"{literal(written.path)}, schema => {literal(table.schema)}, hive_partitioning => false)"
-                        )
-                    before_commit()
-                    still_held()
-                    faults.point("warehouse.before_commit")
-                    connection.execute("COMMIT")
-                except BaseException:
-                    _rollback(connection)
-                    raise
-                faults.point("warehouse.after_commit")
-                row = connection.execute(f"SELECT id FROM {LAKE}.current_snapshot()").fetchone()
-                return int(row[0]) if row else 0
+            break
         except (LockLostError, duckdb.TransactionException):
             if attempt == _ATTEMPTS:
                 raise
-    raise AssertionError("unreachable")
+    row = connection.execute(f"SELECT id FROM {LAKE}.last_committed_snapshot()").fetchone()
+    return int(row[0]) if row else 0
 
 
-def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
-        connection.execute("ROLLBACK")
-    except duckdb.Error:
-        # The transaction is gone already (a failed COMMIT ends it); the error that led here is the one to show.
-        return
+def _second_name(path: str) -> str:
+    """The same immutable file under a fresh name.
+
+    The commit before may count although it seemed to fail. Then the file is in the catalog, and replaced by this try:
+    under one name, the clean-up of the replaced file would take the new one.
+    """
+    fresh = str(Path(path).with_name(f"{uuid.uuid4().hex}.parquet"))
+    os.link(path, fresh)
+    fsync(Path(fresh).parent)
+    return fresh

@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from analytics.dbt_project import dbt_cli, dbt_project
-from platform_shared.automation import on_any_input_partition, on_input_change
+from platform_shared.automation import EVERY_MINUTE, on_any_input_partition, on_input_change
 from platform_shared.contracts import RAW_ORDER_LINES
 from platform_shared.dbt.running import dbt_environment
 from platform_shared.dbt.translator import PlatformDbtTranslator
@@ -28,7 +28,7 @@ def dbt_models() -> dg.Definitions:
         select="tag:daily",
         partitions_def=BUSINESS_DAYS,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        dagster_dbt_translator=PlatformDbtTranslator(on_input_change()),
+        dagster_dbt_translator=PlatformDbtTranslator(on_input_change(at_most_every=EVERY_MINUTE)),
         pool=DBT_POOL,
     )
     def dbt_models_by_day(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:
@@ -42,7 +42,7 @@ def dbt_models() -> dg.Definitions:
         manifest=project.manifest_path,
         project=project,
         exclude="tag:daily",
-        dagster_dbt_translator=PlatformDbtTranslator(on_any_input_partition()),
+        dagster_dbt_translator=PlatformDbtTranslator(on_any_input_partition(at_most_every=EVERY_MINUTE)),
         pool=DBT_POOL,
     )
     def dbt_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:

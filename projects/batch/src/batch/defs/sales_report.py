@@ -3,7 +3,7 @@
 import dagster as dg
 
 from batch.sales_report import read_figures, render_html, sparkline, summary_table
-from platform_shared.automation import on_any_input_partition
+from platform_shared.automation import EVERY_MINUTE, on_any_input_partition
 from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_SPEND
 from platform_shared.files import write_atomically
 from platform_shared.resources import PlatformFolders, WarehouseResource
@@ -15,7 +15,7 @@ from platform_shared.resources import PlatformFolders, WarehouseResource
     group_name="reports",
     owners=["team:batch"],
     kinds={"python", "html"},
-    automation_condition=on_any_input_partition(),
+    automation_condition=on_any_input_partition(at_most_every=EVERY_MINUTE),
 )
 def sales_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
