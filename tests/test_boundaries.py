@@ -69,6 +69,8 @@ def test_shipped_code_uses_public_dagster_only():
 
 
 def test_the_check_sees_imports_inside_functions():
-    source = "def f():\n    import batch.sales_report\n    from ingestion import defs\n    from dagster._core import x\n"
+    source = (
+        "def f():\n    import batch.sales_report\n    from ingestion import defs\n    from dagster._core import x\n"
+    )
     assert forbidden(imported(source), LOCATIONS) == {"batch.sales_report", "ingestion", "ingestion.defs"}
     assert "dagster._core" in imported(source)

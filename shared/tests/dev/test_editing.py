@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from platform_shared.dev.background import Background
 from platform_shared.dev.changes import Watched
 from platform_shared.dev.crew import Crew
 from platform_shared.dev.editing import Editing
@@ -38,7 +39,7 @@ def test_edits_during_a_reload_are_the_next_one_together(tmp_path: Path) -> None
         source = tmp_path / "projects/batch/src"
         crew = Crew(tmp_path / "logs", Terminal(5), verbose=False)
         editing = Editing(tmp_path, Watched({"batch": source}, tmp_path / "shared", {}), {"batch": location}, crew, {})
-        reloading = asyncio.create_task(editing.reload())
+        editing.serve(background := Background())
         editing.note([source / "a.py"])
         await location.begun.wait()
         location.begun.clear()
@@ -48,7 +49,7 @@ def test_edits_during_a_reload_are_the_next_one_together(tmp_path: Path) -> None
         await location.begun.wait()
         for _ in range(20):
             await asyncio.sleep(0)
-        reloading.cancel()
+        background.cancel()
         crew.close()
         return location.loads
 

@@ -51,7 +51,7 @@ def test_questions_are_answered(warehouse, sql, rows):
         "SELECT 1; DELETE FROM marts.daily_sales",
         "SELECT 1; SELECT 2",
         "SELECT * FROM '/etc/passwd'",
-        "SELECT * FROM \"x.parquet\"",
+        'SELECT * FROM "x.parquet"',
         "SELECT * FROM read_csv('/etc/passwd')",
         "SELECT * FROM read_text('/etc/passwd')",
         "SELECT (SELECT content FROM read_text('/etc/passwd'))",

@@ -62,6 +62,10 @@ def _with_error(headline: str, error: str) -> list[str]:
     return [headline + first, *(f"    {line}" for line in rest)]
 
 
+def not_watching(error: OSError) -> str:
+    return f"✗ edits are no longer noticed ({error}): correct that, then start `make dev` again"
+
+
 def new_project(name: str) -> str:
     return f"projects/{name} is new. Once it is complete, restart `make dev` to serve it."
 

@@ -1,5 +1,6 @@
 """Starts children so that what they print goes to their log and, where it matters, to the terminal."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Crew:
     def say(self, *lines: str) -> None:
         """Prints lines of our own."""
         for line in lines:
-            self._log(OURSELVES).write(line)
+            self._log(OURSELVES).write(f"{time.strftime('%H:%M:%S')} {line}")
             self._terminal.show(OURSELVES, line)
 
     def close(self) -> None:

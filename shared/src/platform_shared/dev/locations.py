@@ -9,6 +9,7 @@ gets SIGTERM, on which a code server waits for the runs that it has started; the
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -56,12 +57,14 @@ class Location:
     ) -> None:
         self.project = project
         self.socket = socket
-        self.error: str | None = None
+        self.error = ""
         self._how = how
         self._on_death = on_death
         self._generation = 0
         self._prepared: _Server | None = None
         self._serving: Child | None = None
+        self._loading: Child | None = None
+        self._loading_since = 0.0
         self._servers: list[Child] = []
         self._one_at_a_time = asyncio.Lock()
         self._background = Background()
@@ -88,7 +91,7 @@ class Location:
         async with self._one_at_a_time:
             prepared, self._prepared = self._prepared, None
             if await self._succeed(prepared or await self._launch()):
-                self.error = None
+                self.error = ""
                 return Outcome.SERVED
             if self._serving is not None and self._serving.running:
                 return Outcome.KEPT
@@ -96,11 +99,19 @@ class Location:
             await self._succeed(await self._launch("--lazy-load-user-code"))
             return Outcome.ERROR_SERVED
 
+    def give_up_load(self, seconds: float) -> None:
+        """Ends the load that is under way if it takes longer than so many seconds."""
+        if self._loading is not None and time.monotonic() - self._loading_since > seconds:
+            self._loading.send(signal.SIGKILL)
+
     async def _succeed(self, server: _Server) -> bool:
         """Lets the server load and, if it then answers, take over."""
-        successor = server.child
+        successor = self._loading = server.child
+        self._loading_since = time.monotonic()
         successor.go()
-        if not await _answers(server):
+        answers = await _answers(server)
+        self._loading = None
+        if not answers:
             code = await successor.ended()
             self.error = successor.error or f"its code server ended with {code} before it answered"
             self._background.start(self._forget(successor))

@@ -1,6 +1,9 @@
 """What `make demo` waits for: everything that was dropped is loaded, in the marts and in the report, to the cent."""
 
+import asyncio
 import json
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,13 +14,18 @@ from statistics import median
 import dagster as dg
 import duckdb
 
+from platform_shared.cli.formats import table
 from platform_shared.contracts import DAILY_SALES, RAW_ORDER_LINES
+from platform_shared.dev.preconditions import CannotStart
 from platform_shared.ledger import Ledger, UnitState
+from platform_shared.settings import Home
 from platform_shared.warehouse import Warehouse
 
+DEMO_MODULE = "demo_world"
 FEED = "order_lines"
 REPORT = dg.AssetKey(["reports", "sales_report"])
 _CENT = Decimal("0.01")
+_LOOK_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,65 @@ def measure(warehouse: Warehouse, ledger: Ledger, instance: dg.DagsterInstance) 
         active_runs=active,
         failed_runs=failed,
     )
+
+
+async def play(home: Home, *, days: int, timeout: float, now: str | None) -> int:
+    """Plays the last `days` complete days with trade and waits until all is fresh; prints progress and the table.
+
+    Returns 0, or 1 with the reason on stderr: something failed for good, or `timeout` seconds went by. `now` (ISO 8601)
+    stands for the present.
+    """
+    began = time.monotonic()
+    played = await _play_days(home.landing, days, now)
+    if not played:
+        print("The demo world dropped nothing.", file=sys.stderr)
+        return 1
+    state, said = Progress(), ""
+    with dg.DagsterInstance.get() as instance:
+        warehouse = await asyncio.to_thread(Warehouse.of, home)
+        ledger = Ledger(warehouse.server)
+        try:
+            while True:
+                state = await asyncio.to_thread(measure, warehouse, ledger, instance)
+                missing, wrong = waits_for(played, state), problem(state)
+                if missing is None or wrong or time.monotonic() - began > timeout:
+                    break
+                if missing != said:
+                    print(f"  {time.monotonic() - began:4.0f} s  {missing}", flush=True)
+                    said = missing
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            measured = await asyncio.to_thread(latency, home.landing, played, instance)
+        finally:
+            ledger.close()
+    rows = summary(played, state, measured, time.monotonic() - began)
+    print("\n" + table(["what", "how many", "sales, US $"], rows))
+    if missing is None:
+        print(f"All equal, to the cent. The state stays in {home.root}; the report is {home.reports}/sales_report.html")
+        return 0
+    print(f"Failed: {wrong or f'after {timeout:.0f} s still waiting: {missing}'}", file=sys.stderr)
+    print(f"Look into it: PLATFORM_HOME={home.root} .venv/bin/platform status; logs: {home.root}/logs", file=sys.stderr)
+    return 1
+
+
+async def _play_days(landing: Path, days: int, now: str | None) -> list[PlayedDay]:
+    landing.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", DEMO_MODULE, "--landing", str(landing), "--days", str(days)]
+    command += ["--now", now] if now else []
+    world = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    played = []
+    try:
+        assert world.stdout is not None
+        async for line in world.stdout:
+            day = played_day(line.decode())
+            print(f"  dropped {day.objects} files of {day.day}: {day.rows:,} lines, {day.sales:,.2f} $", flush=True)
+            played.append(day)
+    finally:
+        if world.returncode is None:
+            world.terminate()
+        code = await world.wait()
+    if code:
+        raise CannotStart(f"The demo world ended with {code}.")
+    return [day for day in played if day.objects]
 
 
 @dataclass(frozen=True)

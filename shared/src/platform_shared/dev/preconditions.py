@@ -92,7 +92,7 @@ def _told(descriptor: int) -> str:
 
 
 @contextmanager
-def only_one(home: Home, port: int) -> Iterator[None]:
+def only_one(home: Home, port: int | None) -> Iterator[None]:
     """Holds the home's lock; the kernel frees it with the process, so that one left behind blocks nobody."""
     home.root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(home.root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -106,7 +106,8 @@ def only_one(home: Home, port: int) -> Iterator[None]:
                 "a second one needs a home of its own (PLATFORM_HOME) and another port (PORT)."
             ) from None
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()}, http://{HOST}:{port}/\n".encode(), 0)
+        page = "" if port is None else f", http://{HOST}:{port}/"
+        os.pwrite(descriptor, f"pid {os.getpid()}{page}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -42,11 +42,12 @@ async def stop(
     await until_gone(others, SECONDS_TO_STOP, impatience.hurry)
     _kill(others)
     _ask(code_servers)
-    if not await until_gone(code_servers, min(grace, SECONDS_WITHOUT_A_WORD), impatience.hurry) and grace > 0:
-        say(f"runs are at work: {grace:.0f} s for them to end (Ctrl-C again cuts them off now)")
-        await until_gone(code_servers, grace, impatience.hurry)
+    await until_gone(code_servers, min(grace, SECONDS_WITHOUT_A_WORD), impatience.hurry)
+    if _runs(code_servers) and grace > SECONDS_WITHOUT_A_WORD and not impatience.hurry.is_set():
+        say(f"runs are at work: {grace:g} s for them to end (Ctrl-C again cuts them off now)")
+        await until_gone(code_servers, grace - SECONDS_WITHOUT_A_WORD, impatience.hurry)
     if runs := _runs(code_servers):
-        say(f"cutting off runs ({len(runs)} processes): they record it as a failure")
+        say("cutting off what is at work: its runs record a failure")
         signal_all(runs, signal.SIGTERM)
     await until_gone(code_servers, SECONDS_TO_RECORD, impatience.at_once)
     signal_all(_runs(code_servers), signal.SIGKILL)

@@ -9,8 +9,10 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from platform_shared.dev import announcements, changes, restarts
 from platform_shared.dev.background import Background
@@ -20,7 +22,7 @@ from platform_shared.dev.editing import Editing
 from platform_shared.dev.environment import child_environment
 from platform_shared.dev.locations import Location, Start
 from platform_shared.dev.output import Terminal
-from platform_shared.dev.preconditions import HOST
+from platform_shared.dev.preconditions import HOST, CannotStart
 from platform_shared.dev.processes import Child, Program
 from platform_shared.dev.stopping import Impatience, stop
 from platform_shared.postgres import postgres
@@ -43,12 +45,15 @@ _LOOK_EVERY_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class Options:
-    """What to run. `grace` is how many seconds runs are given to end when all is stopped."""
+    """What to run. `grace` is how many seconds runs are given to end when all is stopped.
+
+    Without a `port` there is no web page, and edits are not watched.
+    """
 
     root: Path
     home: Home
     projects: tuple[Project, ...]
-    port: int
+    port: int | None
     demo: bool
     verbose: bool
     grace: float
@@ -80,8 +85,11 @@ class Supervisor:
             self._environment,
         )
 
-    async def run(self) -> int:
-        """Serves until it is asked to stop; 0 then, however it was asked. Raises what kept it from starting."""
+    async def run(self, until: Callable[[], Awaitable[int]] | None = None) -> int:
+        """Serves until it is asked to stop; 0 then, however it was asked. Raises what kept it from starting.
+
+        With `until` it serves until that is done, and returns its result, or 130 if it is asked to stop before.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._impatience.ask)
@@ -92,28 +100,58 @@ class Supervisor:
             if starting.done():
                 # Raises what kept it from starting.
                 starting.result()
-                await asked
+                if until is None:
+                    await asked
+                else:
+                    return await self._unless_asked(until, asked)
         finally:
             starting.cancel()
             asked.cancel()
             await asyncio.wait((starting,))
             await self._stop()
-        return 0
+        return 0 if until is None else 130
+
+    async def _unless_asked(self, until: Callable[[], Awaitable[int]], asked: "asyncio.Task[Literal[True]]") -> int:
+        work = asyncio.ensure_future(until())
+        await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        work.cancel()
+        await asyncio.wait((work,))
+        return 130
 
     async def _start(self) -> None:
+        if self._options.port is None:
+            await self._start_without_page()
+        else:
+            await self._start_with_page(self._options.port)
+
+    async def _start_without_page(self) -> None:
+        self._crew.say(f"starting {len(self._locations)} code locations and a daemon …")
+        await asyncio.gather(*(location.prepare() for location in self._locations.values()))
+        await asyncio.to_thread(postgres, self._options.home)
+        loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
+        await asyncio.wait(loads)
+        if not all(load.result() for load in loads):
+            raise CannotStart("A code location does not load; the error is above.")
+        daemon = self._daemon()
+        await self._launch(daemon)
+        self._keep(daemon)
+
+    async def _start_with_page(self, port: int) -> None:
         began = time.monotonic()
         self._crew.say(f"starting {len(self._locations)} code locations, a daemon and the web page …")
         self._background.start(self._editing.watch())
-        webserver = self._webserver()
+        webserver = self._webserver(port)
         # All import at once, none runs before what it needs is there. The page does not need the daemon, which is last.
         await asyncio.gather(self._launch(webserver), *(location.prepare() for location in self._locations.values()))
         await asyncio.to_thread(postgres, self._options.home)
         loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
         await asyncio.wait(loads, timeout=SECONDS_FOR_SLOW_LOCATIONS)
         self._keep(webserver)
-        await self._page_answers()
+        await self._page_answers(port)
         loaded = sum(1 for load in loads if load.done() and load.result())
-        base_url = f"http://{HOST}:{self._options.port}{self._prefix}"
+        base_url = f"http://{HOST}:{port}{self._prefix}"
         self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(loads)))
         daemon = self._daemon()
         await self._launch(daemon)
@@ -123,7 +161,7 @@ class Supervisor:
             await self._start_demo()
         self._crew.say(*announcements.next_steps(self._options.home, self._options.root, demo))
         self._background.start(self._editing.watch_for_projects())
-        self._background.start(self._editing.reload())
+        self._editing.serve(self._background)
 
     def _location(self, project: Project, socket: Path) -> Location:
         options = self._options
@@ -135,8 +173,8 @@ class Supervisor:
         )
         return Location(project, socket, how, on_death=self._location_died)
 
-    def _webserver(self) -> Program:
-        arguments = ("-h", HOST, "-p", str(self._options.port), "-w", str(self._workspace()))
+    def _webserver(self, port: int) -> Program:
+        arguments = ("-h", HOST, "-p", str(port), "-w", str(self._workspace()))
         return self._program(WEBSERVER, Kind.WEBSERVER, *arguments, "--path-prefix", self._prefix)
 
     def _daemon(self) -> Program:
@@ -190,10 +228,10 @@ class Supervisor:
         await asyncio.sleep(pause)
         return True
 
-    async def _page_answers(self) -> None:
+    async def _page_answers(self, port: int) -> None:
         while True:
             try:
-                _, writer = await asyncio.open_connection(HOST, self._options.port)
+                _, writer = await asyncio.open_connection(HOST, port)
             except OSError:
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
                 continue
@@ -221,7 +259,7 @@ class Supervisor:
         code_servers = [server for location in self._locations.values() for server in location.servers]
         await stop(first, code_servers, self._options.grace, self._impatience, self._crew.say)
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._crew.say("stopped. Postgres goes on: `make down` ends it.")
+        self._crew.say("stopped." if self._options.port is None else "stopped. Postgres goes on: `make down` ends it.")
         self._crew.close()
 
 

@@ -214,8 +214,18 @@ class DaemonHarness:
                 self.dequeue()
             if not self._launcher.held:
                 break
-            done.append(self._execute(next(iter(self._launcher.held)), may_fail))
+            done.append(self.execute(next(iter(self._launcher.held)), may_fail=may_fail))
         return done
+
+    def execute(self, run_id: str, *, may_fail: bool = False) -> dg.DagsterRun:
+        """Executes this run, which `dequeue` has taken from the queue; returns it as it ended."""
+        self._launcher.execute(run_id)
+        self.advance(_RUN_TIME)
+        run = self._instance.get_run_by_id(run_id)
+        assert run is not None
+        if not may_fail and run.status is not dg.DagsterRunStatus.SUCCESS:
+            raise DaemonError(f"Run of {run.job_name} ended as {run.status.value}:\n{self.run_error(run_id)}")
+        return run
 
     def dequeue(self) -> list[str]:
         """Takes runs from the queue as its limits allow: they are STARTING then. Returns the ids of all such runs."""
@@ -451,15 +461,6 @@ class DaemonHarness:
             told = "\n".join(self._errors)
             self._errors.clear()
             raise DaemonError(told)
-
-    def _execute(self, run_id: str, may_fail: bool) -> dg.DagsterRun:
-        self._launcher.execute(run_id)
-        self.advance(_RUN_TIME)
-        run = self._instance.get_run_by_id(run_id)
-        assert run is not None
-        if not may_fail and run.status is not dg.DagsterRunStatus.SUCCESS:
-            raise DaemonError(f"Run of {run.job_name} ended as {run.status.value}:\n{self.run_error(run_id)}")
-        return run
 
     def _instigators(self) -> Iterator[tuple[str, Any]]:
         for entry in self._workspace.create_request_context().get_code_location_entries().values():

@@ -58,9 +58,7 @@ def postgres_server() -> "Iterator[PostgresServer]":
 
 
 @pytest.fixture
-def platform_home(
-    postgres_server: "PostgresServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Home]:
+def platform_home(postgres_server: "PostgresServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """An empty platform of the test's own; PLATFORM_HOME, DAGSTER_HOME and PLATFORM_POSTGRES_URL name it."""
     from platform_shared.postgres import DATABASE, URL_VARIABLE, PostgresServer
 

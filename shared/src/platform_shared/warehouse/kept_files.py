@@ -47,8 +47,7 @@ class KeptFiles:
     def bring_back(self) -> list[str]:
         """Restores the files that are gone, ends the second names, and returns the paths of what was restored.
 
-        For a commit that may have failed, in this process or one that died. A file too many harms nothing:
-        `maintenance.expire` removes files that no snapshot lists.
+        For a commit that may have failed, in this process or one that died. A file too many harms nothing.
         """
         restored = []
         for name in self._kept():

@@ -34,16 +34,17 @@ def compact(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, table: 
 
 
 def expire(connection: duckdb.DuckDBPyConnection, *, keep_hours: int) -> None:
-    """Forgets snapshots older than `keep_hours`, and deletes files of that age that no snapshot lists any more or that
-    a killed process left before its commit.
+    """Forgets snapshots older than `keep_hours`, and deletes files that for so long no snapshot has listed.
 
     Raises ValueError below 24 hours: expiring a snapshot that is newer than an open transaction loses its deletes.
+    Files that a killed process left before its commit stay: DuckLake's function for them fails when any file vanishes
+    while it looks, and would empty a lake that is opened with another catalog by mistake.
     """
     if keep_hours < MINIMUM_KEEP_HOURS:
         raise ValueError(f"keep_hours={keep_hours}: snapshots of the last {MINIMUM_KEEP_HOURS} hours must be kept")
     older = f"older_than => now() - INTERVAL {literal(f'{keep_hours} hours')}"
-    for call in ("ducklake_expire_snapshots", "ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
-        connection.execute(f"CALL {call}({literal(LAKE)}, {older})")
+    connection.execute(f"CALL ducklake_expire_snapshots({literal(LAKE)}, {older})")
+    connection.execute(f"CALL ducklake_cleanup_old_files({literal(LAKE)}, {older})")
 
 
 def missing_files(connection: duckdb.DuckDBPyConnection, table: TableName) -> list[str]:
