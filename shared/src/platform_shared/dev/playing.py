@@ -178,18 +178,18 @@ async def _play_days(landing: Path, days: int, now: str | None) -> list[PlayedDa
     command = [sys.executable, "-m", DEMO_MODULE, "--landing", str(landing), "--days", str(days)]
     command += ["--now", now] if now else []
     world = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert world.stdout is not None
     played = []
     try:
-        assert world.stdout is not None
         async for line in world.stdout:
             day = played_day(line.decode())
             print(f"  dropped {day.objects} files of {day.day}: {day.rows:,} lines, {day.sales:,.2f} $", flush=True)
             played.append(day)
-    finally:
-        if world.returncode is None:
-            world.terminate()
-        code = await world.wait()
-    if code:
+    except asyncio.CancelledError:
+        # Only here: asyncio's way to signal a process that has just ended loses its exit code.
+        world.terminate()
+        raise
+    if code := await world.wait():
         raise CannotStart(f"The demo world ended with {code}.")
     return [day for day in played if day.objects]
 
