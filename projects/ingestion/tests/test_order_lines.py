@@ -1,28 +1,354 @@
+"""The feed `order_lines`: real files, the real sensor loop, the real ledger and the real warehouse."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
 import pytest
-import time, importlib.util, sys
+
+from platform_shared import faults
 from platform_shared.contracts import RAW_ORDER_LINES
-KEY = RAW_ORDER_LINES.key
+from platform_shared.ledger import Ledger, Outbox, Unit, UnitState
+from platform_shared.postgres import postgres
+from platform_shared.settings import Home
+from platform_shared.testing.daemon import DaemonError, DaemonHarness
+from platform_shared.warehouse import Warehouse
 
-def lap(m, t=[time.perf_counter()]):
-    n=time.perf_counter(); print(f"## {m} {n-t[0]:.2f}"); t[0]=n
+FEED = "order_lines"
+TABLE = RAW_ORDER_LINES.key
+HEADER = ",".join(RAW_ORDER_LINES.types)
+MON, TUE = "2025-03-03", "2025-03-04"
 
-def test_x(platform, landing):
-    C = sys.modules[type(platform).__module__]; Line, csv_of, HEADER = C.Line, C.csv_of, C.HEADER
-    lap("start")
-    landing.deliver("a.csv", [Line(1), Line(2)])
-    landing.deliver("bad_number.csv", csv_of([Line(3), Line(4, quantity="two"), Line(5)]))
-    landing.deliver("bad_header.csv", csv_of([Line(3)], header=HEADER.replace("quantity","qty")))
-    landing.deliver("torn.csv", csv_of([Line(6), Line(7)])[:-40])
-    landing.deliver("old.csv", [Line(8), Line(9, day="2024-01-01")])
-    t=platform.daemon.tick_sensors(); lap("tick")
-    print(t)
-    print([ (r.status, r.tags) for r in platform.daemon.execute_runs()]); lap("run")
-    print(platform.rows()); lap("rows")
-    print(platform.daemon.materialized(KEY))
-    for k,v in platform.reasons().items(): print("REASON", v)
-    print(platform.messages())
-    print(platform.daemon.check(KEY, "no_file_in_quarantine"))
-    import os
-    print(sorted(os.listdir(platform.home.quarantine/"order_lines")))
-    lap("other")
-    print(platform.daemon.tick_sensors()); lap("tick")
+
+@dataclass(frozen=True)
+class Line:
+    """An order line of a basket; `day` is the New York day of the sale, at noon."""
+
+    basket: int
+    day: str = MON
+    quantity: str = "1"
+    value: str = "2.50"
+
+    def __str__(self) -> str:
+        return f"7,31,{self.basket},900001,{self.quantity},{self.value},0.00,0.00,0.00,9,{self.day}T17:00:00Z"
+
+
+def csv(*lines: Line, header: str = HEADER) -> str:
+    return "\n".join([header, *map(str, lines), ""])
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The daemon over the location, a sender's hand in its landing zone, and a look at what became of it."""
+
+    daemon: DaemonHarness
+    home: Home
+
+    def deliver(self, name: str, *content: Line | str) -> Path:
+        """Lines (or the text) appear under the name complete, as careful senders write them."""
+        return deliver(self.home, name, *content)
+
+    def load(self) -> list[dg.DagsterRun]:
+        """One look of the sensor, and the runs that it asks for."""
+        self.daemon.tick_sensors()
+        return self.daemon.execute_runs()
+
+    def rows(self) -> list[tuple[str, int, str, Decimal]]:
+        """(object, basket, business date, sales value) of all rows, in order."""
+        with Warehouse.of(self.home).connect(read_only=True) as connection:
+            return connection.execute(
+                "SELECT _source_object, basket_id, CAST(business_date AS VARCHAR), sales_value "
+                "FROM lake.raw.order_lines ORDER BY ALL"
+            ).fetchall()
+
+    def baskets(self) -> list[int]:
+        return [basket for _, basket, _, _ in self.rows()]
+
+    def units(self, *states: UnitState) -> list[Unit]:
+        ledger = Ledger(postgres(self.home))
+        try:
+            return ledger.units(FEED, list(states) or None)
+        finally:
+            ledger.close()
+
+    def set_aside(self) -> dict[str, str]:
+        """Object -> reason of what has been in quarantine."""
+        return {unit.object_id: str(unit.reason) for unit in self.units(UnitState.QUARANTINED)}
+
+    def messages(self) -> list[str]:
+        """Subjects of the messages in the outbox."""
+        outbox = Outbox(postgres(self.home))
+        try:
+            return [message.subject for message in outbox.undelivered()]
+        finally:
+            outbox.close()
+
+    def announced(self) -> list[str | None]:
+        return self.daemon.materialized(TABLE)
+
+    def check_passes(self) -> bool | None:
+        result = self.daemon.check(TABLE, "no_file_in_quarantine")
+        assert result is None or result.passed or result.severity is dg.AssetCheckSeverity.WARN
+        return result.passed if result else None
+
+
+def deliver(home: Home, name: str, *content: Line | str) -> Path:
+    text = "".join(str(part) for part in content) if isinstance(content[0], str) else csv(*content)  # type: ignore[arg-type]
+    path = home.landing / FEED / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.tmp")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+    return path
+
+
+@pytest.fixture
+def open_at(daemon_harness: Callable[..., DaemonHarness], platform_home: Home) -> Callable[[datetime], Platform]:
+    """Opens the location at an instant. Files carry the real time of their delivery, so it must be near the present."""
+    return lambda now: Platform(daemon_harness({"ingestion": "ingestion.definitions"}, now), platform_home)
+
+
+@pytest.fixture
+def platform(open_at: Callable[[datetime], Platform]) -> Platform:
+    """An hour after any delivery of the test: all files have long been complete."""
+    return open_at(datetime.now(UTC) + timedelta(hours=1))
+
+
+@contextmanager
+def failing_at(point: str, error: BaseException) -> Iterator[None]:
+    def hook(reached: str) -> None:
+        if reached == point:
+            raise error
+
+    faults.install(hook)
+    try:
+        yield
+    finally:
+        faults.install(None)
+
+
+def test_a_file_becomes_rows_its_day_and_a_passed_check_in_one_run(platform: Platform) -> None:
+    platform.deliver("2025-03-03/store-1.csv", Line(1), Line(2, value="0.10"))
+    assert len(platform.load()) == 1
+    assert platform.rows() == [
+        ("2025-03-03/store-1.csv", 1, MON, Decimal("2.50")),
+        ("2025-03-03/store-1.csv", 2, MON, Decimal("0.10")),
+    ]
+    (record,) = platform.daemon.materializations(TABLE)
+    assert record.partition_key == MON
+    assert record.asset_materialization is not None
+    assert record.asset_materialization.metadata["dagster/partition_row_count"].value == 2
+    assert platform.check_passes() is True
+    assert platform.load() == []
+
+
+def test_many_files_share_a_run_and_each_of_their_days_is_announced(platform: Platform) -> None:
+    for basket in range(1, 6):
+        platform.deliver(f"{basket}.csv", Line(basket, day=MON if basket % 2 else TUE))
+    assert len(platform.load()) == 1
+    assert platform.baskets() == [1, 2, 3, 4, 5]
+    assert platform.announced() == [MON, TUE]
+
+
+def test_the_same_bytes_again_change_nothing(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    before = platform.rows()
+    platform.deliver("a.csv", Line(1))
+    assert platform.load() == []
+    assert platform.rows() == before
+    assert platform.announced() == [MON]
+    assert [unit.state for unit in platform.units()] == [UnitState.LOADED, UnitState.UNCHANGED]
+
+
+def test_a_changed_file_replaces_its_rows(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1), Line(2))
+    platform.deliver("b.csv", Line(3))
+    platform.load()
+    platform.deliver("a.csv", Line(1, value="9.99"))
+    assert len(platform.load()) == 1
+    assert platform.rows() == [("a.csv", 1, MON, Decimal("9.99")), ("b.csv", 3, MON, Decimal("2.50"))]
+    assert platform.announced() == [MON, MON]
+
+
+def test_a_file_that_moves_to_another_day_announces_both(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1, day=MON))
+    platform.load()
+    platform.deliver("a.csv", Line(1, day=TUE))
+    platform.load()
+    assert platform.rows() == [("a.csv", 1, TUE, Decimal("2.50"))]
+    assert sorted(map(str, platform.announced())) == [MON, MON, TUE]
+
+
+def test_bad_files_are_set_aside_with_the_place_and_the_others_load(platform: Platform) -> None:
+    number = platform.deliver("number.csv", Line(3), Line(4, quantity="two"), Line(5))
+    platform.deliver("header.csv", csv(Line(6), header=HEADER.replace("quantity", "qty")))
+    platform.deliver("torn.csv", csv(Line(7), Line(8))[:-40])
+    platform.deliver("day.csv", Line(9), Line(10, day="2024-01-01"))
+    platform.deliver("good.csv", Line(1), Line(2))
+    assert len(platform.load()) == 1
+
+    assert platform.baskets() == [1, 2]
+    reasons = platform.set_aside()
+    assert reasons.keys() == {"number.csv", "header.csv", "torn.csv", "day.csv"}
+    assert reasons["number.csv"].startswith("number.csv, line 3, column quantity: ")
+    assert "'two'" not in reasons["header.csv"]
+    assert reasons["header.csv"].startswith("header.csv, line 1: missing column quantity; unknown column 'qty'")
+    assert reasons["torn.csv"].startswith("torn.csv, line 3")
+    assert "Found: 6" in reasons["torn.csv"]
+    assert reasons["day.csv"].startswith("day.csv: 1 rows have a business date outside 2025-01-06")
+
+    kept = {path.name.split("@")[0]: path for path in (platform.home.quarantine / FEED).iterdir() if "@" in path.name}
+    assert {name for name in kept if not name.endswith(".json")} == reasons.keys()
+    (bytes_kept,) = (platform.home.quarantine / FEED).glob("number.csv@*[0-9]")
+    assert bytes_kept.read_bytes() == number.read_bytes()
+    assert reasons["number.csv"] in bytes_kept.with_name(f"{bytes_kept.name}.reason.json").read_text().replace(
+        '\\"', '"'
+    )
+    assert sorted(platform.messages()) == [f"{FEED}: {name} is set aside" for name in sorted(reasons)]
+    assert platform.check_passes() is False
+
+    assert platform.load() == []
+    assert len(platform.messages()) == 4
+
+
+def test_a_corrected_file_loads_and_the_check_passes_again(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1, quantity="one"))
+    platform.load()
+    assert platform.check_passes() is False
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    assert platform.baskets() == [1]
+    assert platform.check_passes() is True
+
+
+def test_rows_of_a_good_version_stay_while_a_bad_one_is_in_quarantine(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    platform.deliver("a.csv", "not a csv of ours\n")
+    platform.load()
+    assert platform.baskets() == [1]
+    assert platform.announced() == [MON]
+    assert platform.check_passes() is False
+
+
+def test_a_file_that_was_just_written_waits(open_at: Callable[[datetime], Platform], platform_home: Home) -> None:
+    written = deliver(platform_home, "a.csv", Line(1)).stat().st_ctime
+    platform = open_at(datetime.fromtimestamp(written, UTC) + timedelta(seconds=1))
+    (tick,) = platform.daemon.tick_sensors()
+    assert (tick.status, tick.skip_reason) == ("SKIPPED", "1 files are still being written")
+    assert len(platform.load()) == 1
+    assert platform.baskets() == [1]
+
+
+def test_temporary_and_hidden_files_are_never_read(platform: Platform) -> None:
+    for name in (".a.csv", "b.csv.tmp", ".hidden/c.csv"):
+        platform.deliver(name, Line(1))
+    assert platform.load() == []
+    assert platform.units() == []
+
+
+def test_a_landing_folder_that_goes_away_is_an_error_and_no_deletion(platform: Platform) -> None:
+    (tick,) = platform.daemon.tick_sensors()
+    assert tick.skip_reason == "nothing was delivered yet: the landing folder is not there"
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    (platform.home.landing / FEED).rename(platform.home.landing / "away")
+    with pytest.raises(DaemonError, match="landing folder 'order_lines' does not exist"):
+        platform.daemon.tick_sensors()
+    assert [unit.state for unit in platform.units()] == [UnitState.LOADED]
+
+
+def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set_aside(platform: Platform) -> None:
+    for basket in range(6):
+        platform.deliver(f"{basket}.csv", Line(basket))
+    batches = []
+    with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
+        for _ in range(5):
+            platform.daemon.tick_sensors()
+            requested = platform.units(UnitState.REQUESTED)
+            batches.append(sorted(sum(u.batch_id == b for u in requested) for b in {u.batch_id for u in requested}))
+            platform.daemon.execute_runs(may_fail=True)
+    assert batches == [[6], [6], [2, 4], [], []]
+    attempts = [run.tags["platform/attempt"] for run in platform.daemon.runs(dg.DagsterRunStatus.FAILURE)]
+    assert attempts == ["1", "2", "3", "3"]
+    reasons = set(platform.set_aside().values())
+    assert reasons == {"3 tries failed; the last one: RuntimeError: the lake is under water"}
+    assert len(platform.messages()) == 6
+    assert platform.rows() == []
+
+    platform.deliver("0.csv", Line(0, value="1.00"))
+    platform.load()
+    assert platform.baskets() == [0]
+
+
+def test_a_canceled_run_gives_its_files_back(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    (tick,) = platform.daemon.tick_sensors()
+    platform.daemon.cancel(tick.run_ids[0])
+    (run,) = platform.load()
+    assert run.tags["platform/attempt"] == "2"
+    assert platform.baskets() == [1]
+
+
+def test_a_run_that_dies_without_a_word_is_replaced_when_its_lease_runs_out(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    (tick,) = platform.daemon.tick_sensors()
+    platform.daemon.lose(tick.run_ids[0])
+    assert platform.load() == []
+    platform.daemon.advance(timedelta(minutes=10))
+    (run,) = platform.load()
+    assert run.tags["platform/attempt"] == "2"
+    assert platform.baskets() == [1]
+
+
+def test_a_run_that_wakes_up_after_its_lease_changes_nothing(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    (tick,) = platform.daemon.tick_sensors()
+    platform.daemon.dequeue()
+    platform.daemon.advance(timedelta(minutes=11))
+    (second,) = platform.daemon.tick_sensors()
+    platform.daemon.dequeue()
+    platform.daemon.execute(second.run_ids[0])
+    platform.daemon.execute(tick.run_ids[0])
+    assert platform.announced() == [MON]
+    assert platform.baskets() == [1]
+
+
+def test_a_crash_after_the_commit_loads_and_announces_again_without_duplicates(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    platform.daemon.tick_sensors()
+    with failing_at("ingestion.before_announce", RuntimeError("killed")):
+        platform.daemon.execute_runs(may_fail=True)
+    assert platform.baskets() == [1]
+    assert platform.announced() == []
+    platform.load()
+    assert platform.baskets() == [1]
+    assert platform.announced() == [MON]
+
+
+def test_a_file_that_goes_back_after_a_crash_in_between_is_loaded_again(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    platform.deliver("a.csv", Line(2))
+    platform.daemon.tick_sensors()
+    with failing_at("ingestion.before_ledger", RuntimeError("killed")):
+        platform.daemon.execute_runs(may_fail=True)
+    assert platform.baskets() == [2]
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    assert platform.baskets() == [1]
+
+
+def test_the_ledger_remembers_what_runs_and_cursors_forget(platform: Platform) -> None:
+    platform.deliver("a.csv", Line(1))
+    platform.load()
+    for run in platform.daemon.runs():
+        platform.daemon.instance.delete_run(run.run_id)
+    assert platform.load() == []
+    assert platform.baskets() == [1]
