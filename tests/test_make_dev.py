@@ -410,12 +410,33 @@ def test_ctrl_c_ends_all_but_postgres(start: Callable[..., MakeDev], workspace: 
     assert embedded_is_running(workspace.home)
 
 
-@pytest.mark.parametrize("job", ["waiting_job", "waiting_in_a_step_job"])
+def test_ctrl_c_while_it_starts_ends_what_is_there(workspace: Workspace, tmp_path: Path) -> None:
+    dev = MakeDev(workspace, tmp_path)
+    dev.says("starting 2 code locations")
+    until(lambda: len(dev.processes()) > 1)
+    os.killpg(dev.process.pid, signal.SIGINT)
+    assert dev.process.wait(PATIENCE_SECONDS) == 0
+    assert dev.processes() == []
+
+
 def test_a_run_that_is_cut_off_says_so(
-    start: Callable[..., MakeDev], workspace: Workspace, monkeypatch: pytest.MonkeyPatch, job: str
+    start: Callable[..., MakeDev], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = start("--no-demo", "--grace", "0.5")
-    run = dev.launch(job)
+    run = dev.launch("waiting_in_a_step_job")
+    assert dev.end(signal.SIGTERM) == 0
+    assert dev.processes() == []
+    assert status_in_storage(workspace, monkeypatch, run) is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_whose_server_died_goes_on_and_is_ended_with_all_else(
+    start: Callable[..., MakeDev], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = start("--no-demo", "--grace", "0.5")
+    run = dev.launch("waiting_job")
+    dev.child("alpha").kill()
+    assert dev.says("✗ alpha ended by signal 9, restarted", "✓ alpha reloaded")
+    assert dev.run_status(run) == "STARTED"
     assert dev.end(signal.SIGTERM) == 0
     assert dev.processes() == []
     assert status_in_storage(workspace, monkeypatch, run) is dg.DagsterRunStatus.FAILURE

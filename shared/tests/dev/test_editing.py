@@ -49,7 +49,7 @@ def test_edits_during_a_reload_are_the_next_one_together(tmp_path: Path) -> None
         await location.begun.wait()
         for _ in range(20):
             await asyncio.sleep(0)
-        background.cancel()
+        await background.cancel()
         crew.close()
         return location.loads
 

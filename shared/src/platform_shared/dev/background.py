@@ -16,9 +16,12 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    def cancel(self) -> None:
-        for task in self._tasks:
+    async def cancel(self) -> None:
+        """Ends all of it; nothing is started by it any more when this returns."""
+        tasks = set(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -121,7 +121,11 @@ class Editing:
             program = Program("dbt", Kind.MODULE, (MANIFEST_MODULE, str(folder)), self._environment, self._root)
             child = await self._crew.start(program, quiet=True)
             child.go()
-            code = await child.ended()
+            try:
+                code = await child.ended()
+            except asyncio.CancelledError:
+                child.disown()
+                raise
         if code == 0:
             return True
         error = child.error or f"exit code {code}, see {announcements.log_of(program.name)}"

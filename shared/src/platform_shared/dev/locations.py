@@ -78,9 +78,9 @@ class Location:
         """All that were started and whose processes, or those of their runs, may still be there."""
         return list(self._servers)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """From here on its servers may end: no one is told."""
-        self._background.cancel()
+        await self._background.cancel()
 
     async def prepare(self) -> None:
         """Starts the first server as far as its imports; `load` goes on from there."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -56,11 +57,9 @@ class Child:
         return not self._ended.done()
 
     def go(self) -> None:
-        try:
+        # One that has ended already does not hear it; whoever waits for it is told.
+        with suppress(OSError):
             self._control.send(GO)
-        except OSError:
-            # It has ended already, and whoever waits for it is told.
-            return
 
     async def ended(self) -> int:
         """Its exit code, once it has ended; negative if a signal ended it."""
@@ -69,9 +68,15 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         if self.running:
             try:
-                self._process.send_signal(number)
+                # Not by asyncio: it looks whether the process has ended, and if so takes its exit code from its waiter.
+                os.kill(self.pid, number)
             except ProcessLookupError:
                 return
+
+    def disown(self) -> None:
+        """Lets it and what it has started end as if the supervisor were gone."""
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
 
     async def _wait(self) -> int:
         report = asyncio.create_task(_received(self._control))

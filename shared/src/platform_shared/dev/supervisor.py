@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from platform_shared.dev.locations import Location, Start
 from platform_shared.dev.output import Terminal
 from platform_shared.dev.preconditions import HOST, CannotStart
 from platform_shared.dev.processes import Child, Program
+from platform_shared.dev.sockets import private_folder
 from platform_shared.dev.stopping import Impatience, stop
-from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 from platform_shared.workspace.loading import interpreter
 from platform_shared.workspace.projects import Project
@@ -36,9 +35,6 @@ DEMO_ARGUMENTS = ("--days", "14", "--today", "--per-minute", "6")
 
 SECONDS_FOR_SLOW_LOCATIONS = 20.0
 """The web page waits no longer; a location that comes later appears by itself."""
-
-LONGEST_FOLDER = 80
-"""The path of a socket has room for about a hundred characters."""
 
 _LOOK_EVERY_SECONDS = 0.03
 
@@ -70,9 +66,10 @@ class Supervisor:
         self._background = Background()
         self._environment = child_environment(os.environ, options.home, options.root)
         self._prefix = f"/{secrets.token_hex(8)}"
-        self._folder = _private_folder()
+        self._folder = private_folder()
         self._others: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._loads: list[asyncio.Task[bool]] = []
         self._locations = {
             project.location_name: self._location(project, self._folder / f"{number}.s")
             for number, project in enumerate(options.projects)
@@ -129,10 +126,8 @@ class Supervisor:
     async def _start_without_page(self) -> None:
         self._crew.say(f"starting {len(self._locations)} code locations and a daemon …")
         await asyncio.gather(*(location.prepare() for location in self._locations.values()))
-        await asyncio.to_thread(postgres, self._options.home)
-        loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
-        await asyncio.wait(loads)
-        if not all(load.result() for load in loads):
+        await asyncio.to_thread(_start_postgres, self._options.home)
+        if await self._load_all() < len(self._locations):
             raise CannotStart("A code location does not load; the error is above.")
         daemon = self._daemon()
         await self._launch(daemon)
@@ -145,14 +140,12 @@ class Supervisor:
         webserver = self._webserver(port)
         # All import at once, none runs before what it needs is there. The page does not need the daemon, which is last.
         await asyncio.gather(self._launch(webserver), *(location.prepare() for location in self._locations.values()))
-        await asyncio.to_thread(postgres, self._options.home)
-        loads = [asyncio.create_task(self._editing.load_first(location)) for location in self._locations.values()]
-        await asyncio.wait(loads, timeout=SECONDS_FOR_SLOW_LOCATIONS)
+        await asyncio.to_thread(_start_postgres, self._options.home)
+        loaded = await self._load_all(SECONDS_FOR_SLOW_LOCATIONS)
         self._keep(webserver)
         await self._page_answers(port)
-        loaded = sum(1 for load in loads if load.done() and load.result())
         base_url = f"http://{HOST}:{port}{self._prefix}"
-        self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(loads)))
+        self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(self._locations)))
         daemon = self._daemon()
         await self._launch(daemon)
         self._keep(daemon)
@@ -162,6 +155,12 @@ class Supervisor:
         self._crew.say(*announcements.next_steps(self._options.home, self._options.root, demo))
         self._background.start(self._editing.watch_for_projects())
         self._editing.serve(self._background)
+
+    async def _load_all(self, timeout: float | None = None) -> int:
+        """How many locations serve their code by then; the others go on trying."""
+        self._loads = [asyncio.create_task(self._editing.load_first(each)) for each in self._locations.values()]
+        await asyncio.wait(self._loads, timeout=timeout)
+        return sum(1 for load in self._loads if load.done() and load.result())
 
     def _location(self, project: Project, socket: Path) -> Location:
         options = self._options
@@ -251,9 +250,10 @@ class Supervisor:
         self._crew.say(announcements.over(child.program.name, code))
 
     async def _stop(self) -> None:
-        self._background.cancel()
-        for location in self._locations.values():
-            location.close()
+        for load in self._loads:
+            load.cancel()
+        await asyncio.gather(self._background.cancel(), *self._loads, return_exceptions=True)
+        await asyncio.gather(*(location.close() for location in self._locations.values()))
         self._crew.say("stopping …")
         first = [self._others[name] for name in (DEMO, DAEMON, WEBSERVER) if name in self._others]
         code_servers = [server for location in self._locations.values() for server in location.servers]
@@ -263,9 +263,8 @@ class Supervisor:
         self._crew.close()
 
 
-def _private_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="platform-"))
-    if len(str(folder)) > LONGEST_FOLDER:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="platform-", dir="/tmp"))
-    return folder
+def _start_postgres(home: Home) -> None:
+    # Imported while the children import too; at the top the page would wait for it.
+    from platform_shared.postgres import postgres
+
+    postgres(home)
