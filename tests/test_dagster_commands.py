@@ -1,4 +1,4 @@
-"""Dagster's own commands work as they stand after `make setup`: in a copy of the checkout, with nothing started before."""
+"""Dagster's own commands work as they stand after `make setup`, with nothing started before."""
 
 import json
 import os

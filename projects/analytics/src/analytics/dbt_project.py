@@ -1,10 +1,10 @@
 """Where the dbt project is, and its manifest and its command."""
 
-import sys
 from pathlib import Path
 
 from dagster_dbt import DbtCliResource, DbtProject
 
+from platform_shared.dbt.executable import dbt_executable
 from platform_shared.dbt.manifest import checked_manifest
 
 DBT_PROJECT_DIR = Path(__file__).parents[4] / "dbt_project"
@@ -17,5 +17,5 @@ def dbt_project() -> DbtProject:
 
 
 def dbt_cli(project: DbtProject) -> DbtCliResource:
-    """The dbt of this environment, also where its `bin` is not on PATH."""
-    return DbtCliResource(project_dir=project, dbt_executable=str(Path(sys.executable).with_name("dbt")))
+    """dbt on this project."""
+    return DbtCliResource(project_dir=project, dbt_executable=dbt_executable())

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from platform_shared.dbt.executable import dbt_executable
+
 MANIFEST = Path("target", "manifest.json")
 _INPUTS = Path("target", "manifest.inputs.json")
 _NOT_INPUTS = {"target", "logs", "dbt_packages"}
@@ -33,10 +35,10 @@ def prepare(project: Path) -> None:
     inputs = input_hashes(project)
     (project / "target").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=project / "target", prefix=".prepare-") as scratch:
-        command = [sys.executable, "-m", "dbt.cli.main", "--quiet", "parse", "--no-partial-parse"]
+        command = [dbt_executable(), "--quiet", "--no-use-colors", "parse", "--no-partial-parse"]
         command += ["--project-dir", str(project), "--profiles-dir", str(project)]
         command += ["--target-path", scratch, "--log-path", scratch]
-        environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "NO_COLOR": "1"}
+        environment = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise DbtParseError(f"dbt cannot parse {project.name}:\n{(done.stdout + done.stderr).strip()}")

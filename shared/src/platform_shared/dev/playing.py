@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -239,7 +240,7 @@ def summary(played: Sequence[PlayedDay], now: Progress, measured: Latency | None
     return rows
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[object, ...]]:
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
     """The rows, or none while the table is not there."""
     try:
         return connection.execute(sql).fetchall()

@@ -14,16 +14,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Dbt's exit code. A writing command competes with the platform's own dbt runs for the same tables; pause those."""
     import os
     import subprocess
-    import sys
-    from pathlib import Path
 
+    from platform_shared.dbt.executable import dbt_executable
     from platform_shared.dbt.running import dbt_variables
     from platform_shared.settings import local_home
     from platform_shared.workspace.projects import workspace_root
 
     root = workspace_root()
     project = root / "dbt_project"
-    command = [str(Path(sys.executable).with_name("dbt")), *arguments.arguments]
+    command = [dbt_executable(), *arguments.arguments]
     variables = {
         **os.environ,
         **dbt_variables(local_home(root)),
