@@ -78,7 +78,8 @@ def platform_home(environ: Mapping[str, str] | None = None) -> Home:
     if dagster_home and Path(dagster_home).resolve() != home.dagster:
         raise SettingsError(
             f"PLATFORM_HOME={explicit} and DAGSTER_HOME={dagster_home} name different platforms. "
-            f"Unset DAGSTER_HOME, or set it to {home.dagster}."
+            f"Unset DAGSTER_HOME, or set it to {home.dagster}. (Dagster's commands read it from the .env of the folder "
+            "that they start in; `make setup` writes that.)"
         )
     return home
 
