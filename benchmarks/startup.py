@@ -102,8 +102,8 @@ def measure(command, environment: dict[str, str]) -> Measured:  # type: ignore[n
 
 def bare(environment: dict[str, str]) -> Measured:
     # As lean as a process can be: hardly any garbage collection, and no tidying up at the end.
-    code = "import gc, importlib, os, sys; gc.disable(); module = importlib.import_module(sys.argv[1]); {work}; os._exit(0)"
-    load = code.format(work="module.defs().get_repository_def()")
+    code = "import gc, importlib, os, sys; gc.disable(); m = importlib.import_module(sys.argv[1]); {work}; os._exit(0)"
+    load = code.format(work="m.defs().get_repository_def()")
     commands: list[Sequence[str]] = [[sys.executable, "-c", load, f"{name}.definitions"] for name in LOCATIONS]
     commands.append([sys.executable, "-c", code.format(work="pass"), "dagster_webserver.app"])
     began = time.monotonic()
