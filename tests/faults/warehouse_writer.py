@@ -12,6 +12,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,15 @@ class Plan:
         self.stop = Path(plan["stop"])
         self.reading = Path(plan["reading"])
 
-    def again(self, book: "Book", luck: random.Random) -> str:
-        """A delivered batch, mostly one that is still current: others are refused."""
+    def again(self, book: "Book", writer: str, luck: random.Random) -> str:
+        """A delivered batch: mostly one that is still current, for others are refused, and mostly another writer's."""
         delivered, current = book.all_delivered(), book.current()
         fresh = [
             batch for batch in delivered if all(current[name] == version for name, version, _, _ in self.batches[batch])
         ]
-        return luck.choice(fresh if fresh and luck.random() < 0.7 else delivered)
+        foreign = [batch for batch in fresh if batch not in self.own[writer]]
+        choices = luck.choices([foreign, fresh, delivered], weights=[3, 1, 1])[0]
+        return luck.choice(choices or delivered)
 
 
 class Book:
@@ -152,6 +155,9 @@ def write(plan: Plan, events: Events, writer: str, incarnation: int, die_at: str
             events.note(event="delivered", kind=kind, batch=batch)
         return True
 
+    def deliver_again(connection: duckdb.DuckDBPyConnection, batch: str) -> bool:
+        return attempt(connection, batch, "again: own" if batch in plan.own[writer] else "again: another's")
+
     with plan.warehouse.connect() as connection:
         done = set(book.all_delivered())
         for batch in plan.own[writer]:
@@ -160,9 +166,14 @@ def write(plan: Plan, events: Events, writer: str, incarnation: int, die_at: str
             book.announce((name, version) for name, version, _, _ in plan.batches[batch])
             while not attempt(connection, batch, "own"):
                 pass
-            if luck.random() < 0.5:
-                again = plan.again(book, luck)
-                attempt(connection, again, "again: own" if again in plan.own[writer] else "again: another's")
+            if luck.random() < 0.7:
+                deliver_again(connection, plan.again(book, writer, luck))
+        # Once more what is surely stale, and everybody's newest: for the last writer to get here, all are current.
+        delivered = book.all_delivered()
+        newest = [[batch for batch in own if batch in delivered][-1:] for own in plan.own.values()]
+        for batch in (plan.own[writer][0], *chain.from_iterable(newest)):
+            while not deliver_again(connection, batch):
+                pass
     events.note(event="finished")
 
 
@@ -200,12 +211,8 @@ def _pass_a_day(plan: Plan) -> None:
     seen = int(plan.reading.read_text()) if plan.reading.exists() else 0
     day = "interval '25 hours'"
     with table_lock(plan.warehouse.server, str(plan.table)) as lock:
-        lock.cursor.execute(
-            f"UPDATE lake.ducklake_snapshot SET snapshot_time = snapshot_time - {day} WHERE snapshot_id < %s", (seen,)
-        )
-        lock.cursor.execute(
-            f"UPDATE lake.ducklake_files_scheduled_for_deletion SET schedule_start = schedule_start - {day}"
-        )
+        lock.ask(f"UPDATE lake.ducklake_snapshot SET snapshot_time = snapshot_time - {day} WHERE snapshot_id < {seen}")
+        lock.ask(f"UPDATE lake.ducklake_files_scheduled_for_deletion SET schedule_start = schedule_start - {day}")
 
 
 def _files(plan: Plan) -> set[Path]:
@@ -228,7 +235,7 @@ def read(plan: Plan, events: Events) -> None:
             rows = connection.execute(query).fetchall()
             connection.execute("COMMIT")
             events.note(snapshot=snapshot, objects={name: seen for name, *seen in rows})
-            time.sleep(0.1)
+            time.sleep(0.05)
 
 
 def main() -> None:

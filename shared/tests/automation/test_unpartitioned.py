@@ -1,10 +1,19 @@
 """What the conditions promise of an asset without partitions, tick by tick through the real daemon."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 import pytest
-from platform_shared.automation import automation_sensor, on_any_input_partition, on_input_change
+
+from platform_shared.automation import (
+    EVERY_MINUTE,
+    Condition,
+    automation_sensor,
+    on_any_input_partition,
+    on_input_change,
+)
 from platform_shared.testing.daemon import DaemonHarness
 
 Lab = Callable[..., DaemonHarness]
@@ -17,7 +26,7 @@ BOTH_CONDITIONS = pytest.mark.parametrize("child", [on_input_change, on_any_inpu
 class Child:
     """The asset under test; `broken` makes its runs fail."""
 
-    def __init__(self, condition: dg.AutomationCondition[dg.AssetKey]) -> None:
+    def __init__(self, condition: Condition) -> None:
         self.broken = False
 
         @dg.asset(key=CHILD, deps=[PARENT], code_version="1", automation_condition=condition)
@@ -150,6 +159,24 @@ def test_input_and_asset_built_by_hand_in_one_run_need_no_further_build(lab: Lab
     platform.execute_runs()
     platform.launch(PARENT, CHILD)
     platform.execute_runs()
+    assert requests(platform) == 0
+
+
+@pytest.mark.parametrize("child", [partial(on_input_change, at_most_every=EVERY_MINUTE)], indirect=True)
+def test_inputs_that_trickle_make_one_build_a_minute_and_the_last_one_is_not_lost(platform: DaemonHarness) -> None:
+    platform.advance(timedelta(seconds=2))
+    asked_at = []
+    for _ in range(8):
+        platform.report(PARENT)
+        at = platform.now
+        asked_at += [at] * requests(platform, ticks=1)
+        platform.execute_runs()
+        platform.advance(timedelta(seconds=15))
+    assert [at.minute for at in asked_at] == [0, 1, 2]
+    platform.advance(timedelta(minutes=1))
+    assert requests(platform) == 1
+    platform.execute_runs()
+    platform.advance(timedelta(minutes=1))
     assert requests(platform) == 0
 
 

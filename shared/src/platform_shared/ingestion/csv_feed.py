@@ -104,7 +104,10 @@ def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
             )
             today = business_date(clock.utc_now())
             result = loader.load(
-                config.batch_id, context.run_id, today, lambda result: _announce(context, key, config.batch_id, result)
+                config.batch_id,
+                context.run.run_id,
+                today,
+                lambda result: _announce(context, key, config.batch_id, result),
             )
             if result is None:
                 context.log.info(f"Batch {config.batch_id} is done or another run has it; nothing to do.")

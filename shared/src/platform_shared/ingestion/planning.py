@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from platform_shared.ingestion.landing import LandedFile
@@ -41,7 +41,8 @@ class Plan:
     ended: tuple[Outcome, ...] = ()
     waiting: int = 0
     """Units that wait: still being written, or for a batch in flight."""
-    settling: int = field(default=0)
+    settling: int = 0
+    """Units among them that are still being written."""
 
 
 def plan(
@@ -62,18 +63,14 @@ def plan(
     - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it.
     """
     current = {file.object_id: file for file in listing}
-    in_flight = {
-        unit.batch_id: unit.object_id
-        for unit in open_units
-        if unit.state is UnitState.REQUESTED and not _expired(unit, now)
-    }
-    busy = {u.object_id for u in open_units if u.state is UnitState.REQUESTED and not _expired(u, now)}
+    in_flight = {unit for unit in open_units if unit.state is UnitState.REQUESTED and not _expired(unit, now)}
+    busy = {unit.object_id for unit in in_flight}
 
     ended: list[Outcome] = []
     ready: list[Unit] = []
-    settling = 0
+    settling = blocked = 0
     for unit in open_units:
-        if unit.state is UnitState.REQUESTED and not _expired(unit, now):
+        if unit in in_flight:
             continue
         file = current.get(unit.object_id)
         key = (unit.object_id, unit.version)
@@ -91,13 +88,15 @@ def plan(
             )
         elif not _settled(file, unit, limits, now):
             settling += 1
-        elif unit.object_id not in busy:
+        elif unit.object_id in busy:
+            blocked += 1
+        else:
             ready.append(unit)
 
-    slots = max(0, limits.batches_in_flight - len(in_flight))
+    slots = max(0, limits.batches_in_flight - len({unit.batch_id for unit in in_flight}))
     batches = tuple(_batches(feed, ready, slots, limits, now))
     asked = sum(len(batch.lease.units) for batch in batches)
-    return Plan(batches, tuple(ended), waiting=len(ready) - asked + settling, settling=settling)
+    return Plan(batches, tuple(ended), waiting=len(ready) - asked + blocked + settling, settling=settling)
 
 
 def _batches(feed: str, ready: Sequence[Unit], slots: int, limits: Limits, now: datetime) -> list[Batch]:

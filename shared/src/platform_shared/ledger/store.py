@@ -304,7 +304,18 @@ class Ledger:
         return ended
 
     def loaded_hashes(self, feed: str, object_ids: Sequence[str]) -> Mapping[str, str]:
-        """SHA-256 of the bytes that are loaded now, for those objects that have been loaded."""
+        """SHA-256 of the bytes that are loaded now, for those objects of which that is certain.
+
+        It is not if a later version came as far as `note_days` and no further: a run that died may have committed it.
+        """
+        later = UNITS.alias("later")
+        may_be_loaded = sa.exists().where(
+            later.c.feed == UNITS.c.feed,
+            later.c.object_id == UNITS.c.object_id,
+            later.c.state != UnitState.LOADED,
+            later.c.days.is_not(None),
+            sa.or_(later.c.finished_at.is_(None), later.c.finished_at > UNITS.c.finished_at),
+        )
         query = (
             sa.select(UNITS.c.object_id, UNITS.c.content_sha256)
             .where(
@@ -312,6 +323,7 @@ class Ledger:
                 UNITS.c.object_id.in_(object_ids),
                 UNITS.c.state == UnitState.LOADED,
                 UNITS.c.content_sha256.is_not(None),
+                ~may_be_loaded,
             )
             .order_by(UNITS.c.finished_at)
         )

@@ -8,7 +8,6 @@ This is the one module that may import Dagster's internals (docs/adr/0006). The 
 """
 
 import asyncio
-import itertools
 import logging
 import os
 import sys
@@ -52,7 +51,7 @@ LOOP_PAUSE = timedelta(seconds=5)
 """How long the daemon's sensor and automation loops sleep between two looks."""
 
 _RUN_TIME = timedelta(seconds=1)
-_MODULE_NUMBERS = itertools.count()
+_ACTIVE = ("REQUESTED", "CANCELING", "FAILING")
 _LOG = logging.getLogger(__name__)
 
 
@@ -146,7 +145,10 @@ class DaemonHarness:
         return self._now
 
     def reload(self, **changed: Location) -> None:
-        """Loads all locations again, `changed` ones from what is given: a deploy, with a restart of the daemon."""
+        """Loads all locations again, `changed` ones from what is given: a deploy, with a restart of the daemon.
+
+        Runs that wait in the queue are executed by the new code.
+        """
         self._locations.update(changed)
         self._workspace_stack.close()
         # Dagster keeps the last job that it executed, whatever its definitions are by now.
@@ -154,7 +156,9 @@ class DaemonHarness:
         ReconstructableJob.get_repository_definition.cache_clear()
         self._automation = AssetDaemon(settings={}, pre_sensor_interval_seconds=30)
         origins = [
-            InProcessCodeLocationOrigin(self._workspace_stack.enter_context(_loadable(location)), location_name=name)
+            InProcessCodeLocationOrigin(
+                self._workspace_stack.enter_context(_loadable(name, location)), location_name=name
+            )
             for name, location in self._locations.items()
         ]
         self._workspace = self._workspace_stack.enter_context(
@@ -178,7 +182,7 @@ class DaemonHarness:
         return self._tick("automation", names, may_fail)
 
     def tick_schedules(self, *names: str, may_fail: bool = False) -> list[Tick]:
-        """One look at the schedules: those whose cron time has come since the last look tick, as `tick_sensors`."""
+        """One look at the schedules (or those named): each ticks whose cron time has come since the last look."""
         return self._tick("schedule", names, may_fail)
 
     def tick_backfills(self, *, may_fail: bool = False) -> list[Any]:
@@ -263,7 +267,7 @@ class DaemonHarness:
             self.tick_all(may_fail=may_fail)
             done = self.execute_runs(may_fail=may_fail)
             executed += done
-            if done or len(self.runs()) > known or any(each.status.value == "REQUESTED" for each in self.backfills()):
+            if done or len(self.runs()) > known or any(each.status.value in _ACTIVE for each in self.backfills()):
                 looked_again = False
             elif looked_again:
                 return executed
@@ -384,22 +388,22 @@ class DaemonHarness:
         return self._finish(self._pass(kind, names), may_fail)
 
     def _pass(self, kind: str, names: tuple[str, ...]) -> list[Tick]:
-        running = dict(self._running(kind))
-        for name in names:
-            if name not in running:
-                raise DaemonError(f"There is no running {kind} {name!r}; running ones: {sorted(running) or 'none'}")
-        chosen = {name: each for name, each in running.items() if not names or name in names}
+        running = list(self._running(kind))
+        for name in {*names} - {each.name for each in running}:
+            known = ", ".join(sorted(each.name for each in running)) or "none"
+            raise DaemonError(f"There is no running {kind} {name!r}; running ones: {known}")
+        chosen = [each for each in running if not names or each.name in names]
         if names and kind != "schedule":
-            self._wait_until_due(chosen.values())
-        seen = {name: self._recent_ticks(each) for name, each in chosen.items()}
+            self._wait_until_due(chosen)
+        seen = {each.selector_id: self._recent_ticks(each) for each in chosen}
         {"sensor": self._pass_sensors, "automation": self._pass_automation, "schedule": self._pass_schedules}[kind](
             names
         )
         return [
             Tick.of(each.handle.location_name, record)
-            for name, each in sorted(chosen.items())
+            for each in sorted(chosen, key=_place)
             for tick_id, record in sorted(self._recent_ticks(each).items())
-            if record != seen[name].get(tick_id)
+            if record != seen[each.selector_id].get(tick_id)
         ]
 
     def _pass_sensors(self, names: tuple[str, ...]) -> None:
@@ -477,11 +481,12 @@ class DaemonHarness:
             raise DaemonError(f"{len(found)} sensors or schedules are called {name!r}; one is needed.")
         return found[0]
 
-    def _running(self, kind: str) -> Iterator[tuple[str, Any]]:
+    def _running(self, kind: str) -> Iterator[Any]:
         for each_kind, each in self._instigators():
-            state = self._instance.get_instigator_state(each.get_remote_origin_id(), each.selector_id)
-            if each_kind == kind and each.get_current_instigator_state(state).is_running:
-                yield each.name, each
+            if each_kind == kind:
+                state = self._instance.get_instigator_state(each.get_remote_origin_id(), each.selector_id)
+                if each.get_current_instigator_state(state).is_running:
+                    yield each
 
     def _wait_until_due(self, sensors: Iterable[Any]) -> None:
         for sensor in sensors:
@@ -510,13 +515,16 @@ class _InOrder(ThreadPoolExecutor):
         instigator = next(each for each in args if hasattr(each, "selector_id") and hasattr(each, "handle"))
         future: Future[Any] = Future()
         if not self._names or instigator.name in self._names:
-            place = (instigator.handle.location_name, instigator.name)
-            self._work.append((place, future, lambda: fn(*args, **kwargs)))
+            self._work.append((_place(instigator), future, lambda: fn(*args, **kwargs)))
         return future
 
     def run(self) -> None:
         for _, future, call in sorted(self._work, key=lambda work: work[0]):
             future.set_result(call())
+
+
+def _place(instigator: Any) -> tuple[str, str]:
+    return instigator.handle.location_name, instigator.name
 
 
 def _exhaust(loop: Iterable[Any]) -> None:
@@ -538,13 +546,13 @@ def _write_settings(folder: Path) -> None:
 
 
 @contextmanager
-def _loadable(location: Location) -> Iterator[LoadableTargetOrigin]:
+def _loadable(name: str, location: Location) -> Iterator[LoadableTargetOrigin]:
     """How to load a location. Definitions of a test get a module of their own, as runs find them by its name, and the
     executor that `load_location` gives: another process would not find that module."""
     if isinstance(location, str):
         yield LoadableTargetOrigin(executable_path=sys.executable, module_name=location)
         return
-    module = ModuleType(f"{__name__}.location_{next(_MODULE_NUMBERS)}")
+    module = ModuleType(f"{__name__}.{name}")
     steps = dg.Definitions(executor=dg.in_process_executor)
     vars(module)["defs"] = location if location.executor else dg.Definitions.merge(location, steps)
     sys.modules[module.__name__] = module

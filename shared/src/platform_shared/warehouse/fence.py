@@ -6,13 +6,8 @@ snapshot's `extra_info`, and a trigger in the catalog refuses a commit whose loc
 lock until the commit has ended, for which the next holder of the table's lock waits (`locks.table_lock`).
 """
 
-from typing import TYPE_CHECKING
-
 from platform_shared.postgres import CATALOG_SCHEMA, PLATFORM_SCHEMA
 from platform_shared.warehouse.locks import HELD, TableLock
-
-if TYPE_CHECKING:
-    from psycopg2.extensions import cursor
 
 AUTHOR = "platform"
 """`author` of the snapshots that are held against their lock."""
@@ -43,9 +38,8 @@ def fence_token(lock: TableLock) -> dict[str, str]:
     return {"key": str(lock.key), "session": str(lock.session)}
 
 
-def ensure_fence(cursor: "cursor") -> None:
+def ensure_fence(lock: TableLock) -> None:
     """Puts the trigger into the catalog, which DuckLake has made, if it is not there."""
     installed = "SELECT 1 FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s"
-    cursor.execute(installed, (f"{CATALOG_SCHEMA}.ducklake_snapshot_changes", _NAME))
-    if cursor.fetchone() is None:
-        cursor.execute(f"BEGIN; SELECT pg_advisory_xact_lock(hashtext('{_NAME}')); {_INSTALL} COMMIT")
+    if lock.ask(installed, (f"{CATALOG_SCHEMA}.ducklake_snapshot_changes", _NAME)) is None:
+        lock.ask(f"BEGIN; SELECT pg_advisory_xact_lock(hashtext('{_NAME}')); {_INSTALL} COMMIT")

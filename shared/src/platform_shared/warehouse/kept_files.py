@@ -70,13 +70,12 @@ class KeptFiles:
 
 def kept_files(data_path: str, lock: TableLock, schema: str, name: str) -> KeptFiles:
     """The folders of the table `schema.name`. Raises LookupError if the lake has no such table."""
-    lock.cursor.execute(
+    row = lock.ask(
         f"SELECT s.path, t.path, t.table_id FROM {CATALOG_SCHEMA}.ducklake_table t "
         f"JOIN {CATALOG_SCHEMA}.ducklake_schema s USING (schema_id) "
         "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND schema_name = %s AND table_name = %s",
         (schema, name),
     )
-    row = lock.cursor.fetchone()
     if row is None:
         raise LookupError(f"The lake has no table {schema}.{name}")
     schema_path, table_path, table_id = row

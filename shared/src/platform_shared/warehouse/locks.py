@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor
 
 HELD = (
-    "SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND ((classid::bigint << 32) | objid::bigint) = {key} AND pid = {session}"
 )
 """Whether the session holds the lock of that key: a row or none."""
@@ -26,21 +26,27 @@ class LockLostError(RuntimeError):
 
 @dataclass(frozen=True)
 class TableLock:
-    """A held lock: its key, the server's process id of the session that holds it, and a cursor of that session."""
+    """A held lock: its key, and the server's process id of the session that holds it."""
 
     table: str
     key: int
     session: int
     cursor: "cursor"
 
+    def ask(self, query: str, values: tuple[str, ...] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query in the session that holds the lock. Raises LockLostError if that is gone."""
+        try:
+            self.cursor.execute(query, values or None)
+            row: tuple[Any, ...] | None = self.cursor.fetchone() if self.cursor.description else None
+        except psycopg2.Error as error:
+            if self.cursor.connection.closed:
+                raise LockLostError(f"The lock of {self.table} is lost: {error}") from error
+            raise
+        return row
+
     def check(self) -> None:
         """Raises LockLostError unless the lock is still held."""
-        try:
-            self.cursor.execute(HELD.format(key=self.key, session=self.session))
-            held = self.cursor.fetchone() is not None
-        except psycopg2.Error as error:
-            raise LockLostError(f"The lock of {self.table} is lost: {error}") from error
-        if not held:
+        if self.ask(HELD.format(key=self.key, session=self.session)) is None:
             raise LockLostError(f"The lock of {self.table} is lost.")
 
 
@@ -55,14 +61,11 @@ def table_lock(server: PostgresServer, table: str) -> Iterator[TableLock]:
     connection = server.connect()
     try:
         connection.autocommit = True
-        cursor = connection.cursor()
-        try:
-            cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
-            # Who had the lock before may have lost it in its commit (fence.py); after this, that commit has ended.
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (commit_key(key),))
-        except psycopg2.Error as error:
-            raise LockLostError(f"The lock of {table} was lost while waiting for it: {error}") from error
-        yield TableLock(table, key, connection.info.backend_pid, cursor)
+        lock = TableLock(table, key, connection.info.backend_pid, connection.cursor())
+        lock.ask(f"SELECT pg_advisory_lock({key})")
+        # Who had the lock before may have lost it in its commit (fence.py); after this, that commit has ended.
+        lock.ask(f"SELECT pg_advisory_xact_lock({commit_key(key)})")
+        yield lock
     finally:
         connection.close()
 

@@ -32,7 +32,7 @@ def table_transaction(
     a conflict, or because the catalog did not answer, in which case the commit may count.
     """
     with table_lock(warehouse.server, f"{schema}.{name}") as lock:
-        ensure_fence(lock.cursor)
+        ensure_fence(lock)
         files = kept_files(warehouse.data_path, lock, schema, name)
         files.bring_back()
         before = files.present()
