@@ -51,7 +51,7 @@ demo: setup ## Play the last DAYS=3 days of trade through the real daemon, print
 
 .PHONY: test
 test: setup ## Run all tests; PROJECT=x runs one location's
-	@$(BIN)/python -m pytest $(if $(PROJECT),projects/$(PROJECT)/tests)
+	@$(BIN)/python -m pytest $(if $(PROJECT),projects/$(PROJECT)/tests,--numprocesses 2 --dist loadfile)
 
 .PHONY: lint
 lint: $(READY) ## Style, format and types

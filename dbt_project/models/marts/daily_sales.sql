@@ -1,4 +1,4 @@
-{{ config(materialized="incremental", incremental_strategy="replace_days", tags=["daily"]) }}
+{{ config(materialized="incremental", incremental_strategy="replace_days", tags=["daily"], on_schema_change="fail") }}
 
 select
     business_date,

@@ -57,6 +57,7 @@ def test_a_failure_in_another_location_is_one_message_to_its_owner(harness, rece
     (message,) = receiver.received
     assert message["route"] == "tills"
     assert "tills" in message["subject"]
+    assert "the till in store 7 answers nonsense" in message["body"]
     assert harness.runs()[0].run_id in message["body"]
 
 

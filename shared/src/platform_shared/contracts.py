@@ -15,11 +15,12 @@ from platform_shared.partitions import BUSINESS_DAYS
 
 @dataclass(frozen=True)
 class Column:
-    """A column: DuckDB type, and what a value means, with its unit or time zone."""
+    """A column: DuckDB type, and what a value means, with its unit or time zone. A `required` one is never empty."""
 
     name: str
     type: str
     description: str
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,15 @@ class Contract:
 
     def metadata(self) -> dict[str, Any]:
         """Definition metadata: the column schema and the table's name, as the UI shows them."""
-        columns = [dg.TableColumn(c.name, c.type.lower(), description=c.description) for c in self.columns]
+        columns = [
+            dg.TableColumn(
+                c.name,
+                c.type.lower(),
+                description=c.description,
+                constraints=dg.TableColumnConstraints(nullable=not c.required),
+            )
+            for c in self.columns
+        ]
         return {
             "dagster/column_schema": dg.TableSchema(columns=columns),
             "dagster/table_name": f"lake.{self.schema}.{self.table}",
@@ -84,17 +93,17 @@ RAW_ORDER_LINES = Contract(
     description="Lines of all store orders as the stores sent them; one row a basket and product on a business day.",
     partitions=BUSINESS_DAYS,
     columns=(
-        Column("household_id", "BIGINT", "Household that bought."),
-        Column("store_id", "BIGINT", "Store that sold."),
-        Column("basket_id", "BIGINT", "Basket (one visit to the till); repeats after 364 days."),
-        Column("product_id", "BIGINT", "Product sold."),
-        Column("quantity", "BIGINT", "Units sold; zero or less for returns and corrections."),
-        Column("sales_value", "DECIMAL(12,2)", "US dollars the store received for the line."),
+        Column("household_id", "BIGINT", "Household that bought.", required=True),
+        Column("store_id", "BIGINT", "Store that sold.", required=True),
+        Column("basket_id", "BIGINT", "Basket (one visit to the till); repeats after 364 days.", required=True),
+        Column("product_id", "BIGINT", "Product sold.", required=True),
+        Column("quantity", "BIGINT", "Units sold; zero or less for returns and corrections.", required=True),
+        Column("sales_value", "DECIMAL(12,2)", "US dollars the store received for the line.", required=True),
         Column("retail_disc", "DECIMAL(12,2)", "US dollars of loyalty-card discount."),
         Column("coupon_disc", "DECIMAL(12,2)", "US dollars of manufacturer's coupon discount."),
         Column("coupon_match_disc", "DECIMAL(12,2)", "US dollars of the store's match of a coupon."),
         Column("week", "BIGINT", "Week of the source's year, 1 to 53."),
-        Column("transaction_timestamp", "TIMESTAMPTZ", "Instant of the sale, UTC."),
+        Column("transaction_timestamp", "TIMESTAMPTZ", "Instant of the sale, UTC.", required=True),
     ),
 )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from platform_shared.ledger import Lease, LeaseLostError, Ledger, Outcome, Unit, UnitState
+from platform_shared.ledger import Lease, LeaseLostError, Ledger, Message, Outbox, Outcome, Unit, UnitState
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 
@@ -67,7 +67,7 @@ def test_two_sensors_at_once_lease_a_unit_once(ledger: Ledger, platform_home: Ho
             theirs = sensors.submit(other.lease, [lease(f"theirs {number}", key)], NOW)
             assert len(mine.result()) + len(theirs.result()) == 1
     other.close()
-    assert {each.attempts for each in ledger.units(FEED)} == {1}
+    assert {each.state for each in ledger.units(FEED)} == {UnitState.REQUESTED}
 
 
 def test_a_lease_grants_only_what_is_free(ledger: Ledger) -> None:
@@ -81,7 +81,55 @@ def test_a_lease_that_ran_out_is_free_again(ledger: Ledger) -> None:
     ledger.lease([lease("first", A)], NOW)
     assert ledger.lease([lease("second", A)], NOW + TTL - timedelta(seconds=1)) == []
     assert ledger.lease([lease("second", A)], NOW + TTL) == [lease("second", A)]
-    assert unit(ledger, A).attempts == 2
+    assert unit(ledger, A).batch_id == "second"
+
+
+def test_waiting_in_the_queue_is_no_try_and_taking_a_batch_is_one(ledger: Ledger) -> None:
+    seen(ledger, A)
+    for number in range(5):
+        ledger.lease([lease(f"batch {number}", A, at=NOW + number * TTL)], NOW + number * TTL)
+    assert unit(ledger, A).attempts == 0
+    ledger.take(FEED, "batch 4", "run", NOW + 4 * TTL, TTL)
+    ledger.take(FEED, "batch 4", "run", NOW + 4 * TTL, TTL)
+    assert unit(ledger, A).attempts == 1
+
+
+def test_a_lease_can_be_prolonged_by_who_has_it(ledger: Ledger) -> None:
+    seen(ledger, A)
+    ledger.lease([lease("batch", A)], NOW)
+    assert ledger.prolong(FEED, "batch", NOW + 3 * TTL) == 1
+    assert ledger.lease([lease("second", A)], NOW + TTL) == []
+    assert ledger.prolong(FEED, "second", NOW + 3 * TTL) == 0
+
+
+def test_a_failed_try_waits_longer_each_time(ledger: Ledger) -> None:
+    seen(ledger, A)
+    pauses = [timedelta(seconds=30), timedelta(minutes=5)]
+    waits = []
+    for number in range(3):
+        ledger.lease([lease(f"batch {number}", A)], NOW)
+        ledger.take(FEED, f"batch {number}", "run", NOW, TTL)
+        ledger.give_back(FEED, f"batch {number}", "the disk is full", NOW, pauses)
+        waits.append(unit(ledger, A).retry_at)
+    assert waits == [NOW + pauses[0], NOW + pauses[1], NOW + pauses[1]]
+    assert unit(ledger, A).attempts == 3
+
+
+def test_a_run_that_fails_before_it_takes_its_units_counts_as_a_try(ledger: Ledger) -> None:
+    seen(ledger, A)
+    ledger.lease([lease("batch", A)], NOW)
+    ledger.give_back(FEED, "batch", "the code does not load", NOW)
+    assert unit(ledger, A).attempts == 1
+
+
+def test_state_and_message_come_together_or_not_at_all(ledger: Ledger, platform_home: Home) -> None:
+    seen(ledger, A, B)
+    ledger.lease([lease("batch", B)], NOW)
+    told = [Outcome(*key, UnitState.QUARANTINED, message=Message(key[0], "o", "s", "b")) for key in (A, B)]
+    assert [each.object_id for each in ledger.close_units(FEED, told, NOW)] == [A[0]]
+    outbox = Outbox(postgres(platform_home))
+    assert [each.key for each in outbox.undelivered()] == [A[0]]
+    outbox.close()
 
 
 def test_a_batch_is_taken_by_one_run(ledger: Ledger) -> None:
@@ -117,7 +165,7 @@ def test_a_run_that_lost_its_units_cannot_end_them(ledger: Ledger) -> None:
     ledger.lease([lease("old", A)], NOW)
     ledger.lease([lease("new", A, at=NOW + TTL)], NOW + TTL)
     ledger.finish(FEED, "old", [Outcome(*A, UnitState.LOADED, "hash")], NOW + TTL)
-    assert ledger.give_back(FEED, "old", "too late") == 0
+    assert ledger.give_back(FEED, "old", "too late", NOW) == 0
     assert (unit(ledger, A).state, unit(ledger, A).batch_id) == (UnitState.REQUESTED, "new")
 
 
@@ -126,7 +174,7 @@ def test_a_unit_that_is_given_back_keeps_its_attempts_and_the_reason(ledger: Led
     ledger.lease([lease("batch", A, B)], NOW)
     ledger.take(FEED, "batch", "run", NOW, TTL)
     ledger.finish(FEED, "batch", [Outcome(*A, UnitState.LOADED, "hash", 3)], NOW)
-    assert ledger.give_back(FEED, "batch", "the disk is full") == 1
+    assert ledger.give_back(FEED, "batch", "the disk is full", NOW) == 1
     back = unit(ledger, B)
     assert (back.state, back.attempts, back.reason) == (UnitState.DISCOVERED, 1, "the disk is full")
     assert unit(ledger, A).state is UnitState.LOADED

@@ -1,6 +1,7 @@
 """COMMIT counts and its answer is lost: the catalog's server, or the way to it, dies in that moment."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,9 @@ def test_what_a_dead_process_could_not_bring_back_is_brought_back_by_the_next(
     session.close()
     kept = Path(warehouse.data_path, "kept", str(table))
 
-    def die() -> None:
-        kept.mkdir(parents=True, exist_ok=True)
-        (kept / f"{deleted.name}.kept").hardlink_to(deleted)
-        deleted.unlink()
-
-    die()
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / f"{deleted.name}.kept").hardlink_to(deleted)
+    deleted.unlink()
     with warehouse.connect(read_only=True) as reader:
         assert missing_files(reader, lake.table) == [str(deleted)]
     with pytest.raises(duckdb.IOException, match="Cannot open file"):
@@ -125,9 +123,17 @@ def test_what_a_dead_process_could_not_bring_back_is_brought_back_by_the_next(
     assert lake.rows() == [("a", 2, 2), ("b", 1, 2), ("c", 1, 2), ("d", 1, 2)]
     assert bring_back_files(warehouse, lake.table) == []
 
-    die()
-    lake.put(3, "b")
-    assert lake.rows() == [("a", 2, 2), ("b", 3, 2), ("c", 1, 2), ("d", 1, 2)]
+    # Not before a day has passed is it sure that the process does not live, and lose the file later.
+    deleted.unlink()
+    lake.put(3, "d")
+    assert lake.rows() == [("a", 2, 2), ("b", 1, 2), ("c", 1, 2), ("d", 3, 2)]
+    assert len(list(kept.iterdir())) == 1
+    deleted.unlink()
+    [second] = kept.iterdir()
+    os.utime(second, (1, 1))
+    lake.put(4, "d")
+    assert lake.rows() == [("a", 2, 2), ("b", 1, 2), ("c", 1, 2), ("d", 4, 2)]
+    assert not list(kept.iterdir())
 
 
 def test_ducklake_alone_makes_the_table_unreadable(lake: Any, lost: Any) -> None:

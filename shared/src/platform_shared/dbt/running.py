@@ -4,17 +4,34 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from platform_shared.settings import Home, platform_home
+from platform_shared.settings import Home, SettingsError, platform_home
 from platform_shared.warehouse.connection import Warehouse
 from platform_shared.warehouse.extensions import extension_directory
 
-_LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+_LIBPQ = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "dbname": "PGDATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "options": "PGOPTIONS",
+    "application_name": "PGAPPNAME",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 
 
 def dbt_variables(home: Home | None = None) -> dict[str, str]:
     """Environment variables that `profiles.yml` and libpq read; the password is among them, so never log them."""
     warehouse = Warehouse.of(home or platform_home())
-    variables = {_LIBPQ[name]: value for name, value in warehouse.server.libpq().items() if name in _LIBPQ}
+    parameters = warehouse.server.libpq()
+    if unknown := parameters.keys() - _LIBPQ.keys():
+        raise SettingsError(f"dbt cannot be told these parameters of the Postgres URL: {', '.join(sorted(unknown))}.")
+    variables = {_LIBPQ[name]: value for name, value in parameters.items()}
     return {
         **variables,
         "PLATFORM_LAKE_PATH": warehouse.data_path,

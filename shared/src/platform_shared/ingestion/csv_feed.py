@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -11,11 +12,11 @@ from platform_shared.contracts import Contract
 from platform_shared.ingestion.landing import LandedFile, list_landing, sha256
 from platform_shared.ingestion.loading import BatchLoader, BatchResult
 from platform_shared.ingestion.planning import Limits, Plan, plan
-from platform_shared.ingestion.quarantine import quarantine
+from platform_shared.ingestion.quarantine import quarantined
 from platform_shared.ingestion.tags import ATTEMPT_TAG, BATCH_TAG, FEED_TAG, MAX_ATTEMPTS_TAG
-from platform_shared.ledger import Ledger, Unit, UnitState
+from platform_shared.ledger import Ledger, Message, Outcome, Unit, UnitState
 from platform_shared.location import LOCATION_TAG
-from platform_shared.partitions import FIRST_BUSINESS_DATE, business_date
+from platform_shared.partitions import BUSINESS_DAYS, FIRST_BUSINESS_DATE, business_date
 from platform_shared.resources import LedgerResource, PlatformFolders, WarehouseResource
 
 _COMPARED_BYTES_PER_TICK = 64 * 1024**2
@@ -35,6 +36,10 @@ class CsvFeed:
     poll_seconds: int = 5
     limits: Limits = field(default_factory=Limits)
 
+    def __post_init__(self) -> None:
+        if self.contract.partitions is not BUSINESS_DAYS:
+            raise ValueError(f"The feed {self.name} needs a contract by business day (partitions=BUSINESS_DAYS).")
+
     @property
     def source_key(self) -> dg.AssetKey:
         """The landing folder, as the external asset at the root of the lineage."""
@@ -42,9 +47,10 @@ class CsvFeed:
 
 
 class BatchConfig(dg.Config):
-    """The batch to load. Batches are made by the feed's sensor, which finds new and changed files by itself."""
+    """The batch to load. Batches are made by the feed's sensor, which finds new and changed files by itself; a run that
+    names none, such as one from the UI's button, looks at the quarantine only."""
 
-    batch_id: str
+    batch_id: str = ""
 
 
 def csv_feed_definitions(feed: CsvFeed) -> dg.Definitions:
@@ -78,6 +84,7 @@ def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
         name=f"load_{feed.name}",
         specs=[feed.contract.spec(deps=[feed.source_key], kinds=["ducklake"], skippable=True)],
         check_specs=[set_aside_check],
+        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def load(
         context: dg.AssetExecutionContext,
@@ -87,7 +94,7 @@ def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
         warehouse: WarehouseResource,
     ) -> Iterator[dg.AssetCheckResult]:
         home = folders.home()
-        with ledger.ledger() as units, ledger.outbox() as outbox:
+        with ledger.ledger() as units:
             loader = BatchLoader(
                 feed=feed.name,
                 contract=feed.contract,
@@ -98,18 +105,19 @@ def _table_asset(feed: CsvFeed) -> dg.AssetsDefinition:
                 quarantine=home.quarantine,
                 warehouse=warehouse.warehouse(),
                 ledger=units,
-                outbox=outbox,
                 clock=clock.utc_now,
-                lease=feed.limits.lease,
+                limits=feed.limits,
             )
             today = business_date(clock.utc_now())
-            result = loader.load(
+            result = config.batch_id and loader.load(
                 config.batch_id,
                 context.run.run_id,
                 today,
                 lambda result: _announce(context, key, config.batch_id, result),
             )
-            if result is None:
+            if not config.batch_id:
+                context.log.info("No batch is named; the feed's sensor makes batches of new files by itself.")
+            elif result is None:
                 context.log.info(f"Batch {config.batch_id} is done or another run has it; nothing to do.")
             waiting = units.quarantined(feed.name)
         yield dg.AssetCheckResult(
@@ -139,7 +147,7 @@ def _announce(context: dg.AssetExecutionContext, key: dg.AssetKey, batch_id: str
                 key,
                 partition=day.day,
                 metadata={
-                    "dagster/partition_row_count": day.rows,
+                    **({} if day.rows is None else {"dagster/partition_row_count": day.rows}),
                     "batch": batch_id,
                     "batch_files": result.loaded,
                     "batch_rows": result.rows,
@@ -166,11 +174,14 @@ def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
             known = units.known(feed.name)
             if not known and not landing.exists():
                 return dg.SensorResult(skip_reason="nothing was delivered yet: the landing folder is not there")
-            listing = list_landing(landing)
+            found = list_landing(landing)
+            listing = found.files
             now = clock.utc_now()
+            for name in found.unusable:
+                outbox.put(_unusable_name(feed, name), now)
             fresh = [file for file in listing if (file.object_id, file.version) not in known]
             units.record_seen(feed.name, [(f.object_id, f.version, f.size_bytes) for f in fresh], now)
-            _free_batches_of_dead_runs(context, feed.name, units)
+            _look_after_batches(context, feed, units, now)
             open_units = units.units(feed.name, [UnitState.DISCOVERED, UnitState.REQUESTED])
             planned = plan(
                 feed.name,
@@ -180,9 +191,14 @@ def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
                 feed.limits,
                 now,
             )
-            for outcome in units.close_units(feed.name, planned.ended, now):
-                if outcome.state is UnitState.QUARANTINED:
-                    quarantine(home.quarantine, outbox, feed.name, feed.contract.owner, landing, outcome, now)
+            ended = [
+                quarantined(home.quarantine, feed.name, feed.contract.owner, landing, outcome, now)
+                if outcome.state is UnitState.QUARANTINED
+                else outcome
+                for outcome in planned.ended
+            ]
+            _announce_days_of_dead_runs(context, feed, open_units, ended)
+            units.close_units(feed.name, ended, now)
             granted = {lease.batch_id: lease for lease in units.lease([b.lease for b in planned.batches], now)}
         requests = [
             _request(feed, batch.lease.batch_id, batch.attempt)
@@ -213,13 +229,38 @@ def _request(feed: CsvFeed, batch_id: str, attempt: int) -> dg.RunRequest:
     )
 
 
-def _free_batches_of_dead_runs(context: dg.SensorEvaluationContext, feed: str, units: Ledger) -> None:
-    """A run's end shortens the lease of its batch; the lease alone would do, minutes later."""
-    batches = {unit.batch_id for unit in units.units(feed, [UnitState.REQUESTED]) if unit.batch_id}
-    for batch_id in sorted(batches):
-        runs = context.instance.get_runs(dg.RunsFilter(tags={BATCH_TAG: batch_id}), limit=1)
-        if runs and runs[0].is_finished:
-            units.give_back(feed, batch_id, f"run {runs[0].run_id} ended as {runs[0].status.value} without a reason")
+def _look_after_batches(context: dg.SensorEvaluationContext, feed: CsvFeed, units: Ledger, now: datetime) -> None:
+    """A run's end shortens the lease of its batch, a run that waits for its turn prolongs it."""
+    requested = units.units(feed.name, [UnitState.REQUESTED])
+    for batch_id, holder in sorted({(u.batch_id, u.lease_holder or "") for u in requested if u.batch_id}):
+        filters = dg.RunsFilter(run_ids=[holder]) if holder else dg.RunsFilter(tags={BATCH_TAG: batch_id})
+        runs = context.instance.get_runs(filters, limit=1)
+        if not runs:
+            continue
+        if runs[0].is_finished:
+            reason = f"run {runs[0].run_id} ended as {runs[0].status.value} without a reason"
+            units.give_back(feed.name, batch_id, reason, now, feed.limits.pauses)
+        elif runs[0].status is not dg.DagsterRunStatus.STARTED:
+            units.prolong(feed.name, batch_id, now + feed.limits.lease)
+
+
+def _announce_days_of_dead_runs(
+    context: dg.SensorEvaluationContext, feed: CsvFeed, open_units: Sequence[Unit], ended: Sequence[Outcome]
+) -> None:
+    """A unit that ends here may have been committed by a run that died before it announced the days."""
+    ends = {(outcome.object_id, outcome.version) for outcome in ended}
+    days = {day for unit in open_units if (unit.object_id, unit.version) in ends for day in unit.days}
+    for day in sorted(days):
+        context.instance.report_runless_asset_event(dg.AssetMaterialization(feed.contract.key, partition=day))
+
+
+def _unusable_name(feed: CsvFeed, name: str) -> Message:
+    return Message(
+        key=f"unusable-name/{feed.name}/{name}",
+        route=feed.contract.owner,
+        subject=f"{feed.name}: a file's name is not UTF-8",
+        body=f"{name} (bytes escaped) is left where it is and not loaded. Deliver it under a name in UTF-8.",
+    )
 
 
 def _unchanged(
@@ -235,7 +276,10 @@ def _unchanged(
         if unit.object_id not in loaded or key not in listed or unit.size_bytes > budget:
             continue
         budget -= unit.size_bytes
-        digest = sha256(landing / unit.object_id)
+        try:
+            digest = sha256(landing / unit.object_id)
+        except OSError:
+            continue  # gone or unreadable by now: the loader says which
         if digest == loaded[unit.object_id]:
             same[key] = digest
     return same

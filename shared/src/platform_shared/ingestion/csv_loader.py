@@ -1,6 +1,7 @@
 """Reads a batch of CSV files with declared types, and says of each file what became of it."""
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from platform_shared.contracts import Contract
 from platform_shared.warehouse import TableName, Warehouse, Written, identifier, literal, write_parquet
 from platform_shared.warehouse.sql import literals
 from platform_shared.warehouse.writing import OBJECT_COLUMN
@@ -90,28 +92,41 @@ def read_csv_batch(
     table: TableName,
     batch_id: str,
     sources: Sequence[Source],
-    columns: Mapping[str, str],
+    contract: Contract,
     business_date: BusinessDate,
     loaded_at: str,
 ) -> ReadBatch:
     """Reads `sources` into one immutable Parquet file.
 
-    A file with a line that does not fit the declared types is left out whole, with file, line, column and value as the
-    reason; the others are read. `loaded_at` is an ISO instant.
+    A file with a line that does not fit the contract's columns is left out whole, with file, line, column and value as
+    the reason; the others are read. `loaded_at` is an ISO instant.
     """
+    columns = contract.types
     bad: dict[str, str] = {}
     good: list[Source] = []
     for source in sources:
-        problem = header_problem(source.path, list(columns))
+        try:
+            problem = header_problem(source.path, list(columns))
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror or type(error).__name__}"
         if problem:
             bad[source.object_id] = f"{source.object_id}, {problem}"
         else:
             good.append(source)
     while good:
-        written = write_parquet(
-            warehouse, connection, table, batch_id, _select(good, columns, business_date, batch_id, loaded_at)
-        )
-        problems = _rejects(connection, good) | _outside(connection, written, business_date)
+        select = _select(good, columns, business_date, batch_id, loaded_at)
+        try:
+            written = write_parquet(warehouse, connection, table, batch_id, select)
+        except duckdb.Error:
+            # Some bytes make the reader give up the whole query instead of rejecting a line.
+            unreadable = _unreadable(connection, good, columns)
+            if not unreadable:
+                raise
+            bad.update(unreadable)
+            good = [source for source in good if source.object_id not in unreadable]
+            continue
+        problems = _rejects(connection, good) | _empty(connection, written, good, contract)
+        problems |= _outside(connection, written, business_date)
         if not problems:
             return ReadBatch(written, _files(connection, written, good, business_date.column), bad)
         Path(written.path).unlink()
@@ -127,7 +142,6 @@ def _select(
     batch_id: str,
     loaded_at: str,
 ) -> str:
-    declared = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in columns.items())
     known = ", ".join(f"({literal(str(s.path))}, {literal(s.object_id)}, {literal(s.version)})" for s in sources)
     names = ", ".join(f"r.{identifier(name)}" for name in columns)
     return f"""
@@ -135,12 +149,60 @@ def _select(
                {business_date.expression} AS {identifier(business_date.column)},
                s.object_id AS {OBJECT_COLUMN}, s.version AS _source_version,
                {literal(batch_id)} AS _batch_id, TIMESTAMPTZ {literal(loaded_at)} AS _loaded_at
-        FROM read_csv([{literals(str(s.path) for s in sources)}], auto_detect = false, header = true, delim = ',',
-                      quote = '"', escape = '"', nullstr = '', columns = {{{declared}}}, filename = 'path__',
-                      max_line_size = {MAXIMUM_LINE_BYTES}, store_rejects = true, rejects_limit = 0,
-                      strict_mode = true) AS r
+        FROM {_read_csv(sources, columns)} AS r
         JOIN (VALUES {known}) AS s(path, object_id, version) ON s.path = r.path__
     """
+
+
+def _read_csv(sources: Sequence[Source], columns: Mapping[str, str]) -> str:
+    declared = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in columns.items())
+    # The reader takes each path for a pattern; a bracketed mark stands for itself.
+    paths = literals(re.sub(r"([*?\[])", r"[\1]", str(source.path)) for source in sources)
+    return f"""read_csv([{paths}], auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
+                     nullstr = '', columns = {{{declared}}}, filename = 'path__', max_line_size = {MAXIMUM_LINE_BYTES},
+                     store_rejects = true, rejects_limit = 0, strict_mode = true)"""
+
+
+def _unreadable(
+    connection: duckdb.DuckDBPyConnection, sources: Sequence[Source], columns: Mapping[str, str]
+) -> dict[str, str]:
+    """Files that the reader cannot read at all, each tried alone."""
+    problems = {}
+    for source in sources:
+        try:
+            connection.execute(f"SELECT count(COLUMNS(*)) FROM {_read_csv([source], columns)}").fetchall()
+        except duckdb.Error as error:
+            first = str(error).strip().splitlines()[0][:300]
+            problems[source.object_id] = f"{source.object_id} is not readable as CSV in UTF-8: {first}"
+    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+    return problems
+
+
+def _empty(
+    connection: duckdb.DuckDBPyConnection, written: Written, sources: Sequence[Source], contract: Contract
+) -> dict[str, str]:
+    """Files with a row whose required column is empty; the line is looked up in the file itself."""
+    required = [column.name for column in contract.columns if column.required]
+    if not required:
+        return {}
+    missing = " OR ".join(f"{identifier(name)} IS NULL" for name in required)
+    rows = connection.execute(
+        f"SELECT DISTINCT {OBJECT_COLUMN} FROM read_parquet({literal(written.path)}) WHERE {missing}"
+    ).fetchall()
+    names = {name for (name,) in rows}
+    return {s.object_id: _first_empty(s, required) for s in sources if s.object_id in names}
+
+
+def _first_empty(source: Source, required: Sequence[str]) -> str:
+    with source.path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.DictReader(file)
+        for line in lines:
+            for name in required:
+                if not line.get(name):
+                    return (
+                        f"{source.object_id}, line {lines.line_num}, column {name}: the value is required, it is empty"
+                    )
+    return f"{source.object_id}: a required value is empty ({', '.join(required)})"
 
 
 def _rejects(connection: duckdb.DuckDBPyConnection, sources: Sequence[Source]) -> dict[str, str]:

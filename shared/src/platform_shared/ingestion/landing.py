@@ -32,7 +32,15 @@ class LandingMissingError(RuntimeError):
     """The landing folder itself is not there: not the same as a folder without files."""
 
 
-def list_landing(folder: Path) -> list[LandedFile]:
+@dataclass(frozen=True)
+class Listing:
+    """All files of a landing folder, by object id; `unusable` are names that are no UTF-8, with the bytes escaped."""
+
+    files: tuple[LandedFile, ...]
+    unusable: tuple[str, ...] = ()
+
+
+def list_landing(folder: Path) -> Listing:
     """All regular files below `folder`, without dot files, `*.tmp` and symlinks.
 
     Raises LandingMissingError if the folder is gone, OSError if a part of it cannot be read: a failed read is never an
@@ -42,7 +50,18 @@ def list_landing(folder: Path) -> list[LandedFile]:
         raise LandingMissingError(
             f"The landing folder {folder.name!r} does not exist. Create it, or start what delivers into it."
         )
-    return sorted(_walk(folder, ""), key=lambda file: file.object_id)
+    found = sorted(_walk(folder, ""), key=lambda file: file.object_id)
+    usable = tuple(file for file in found if _is_text(file.object_id))
+    rest = [file.object_id for file in found if not _is_text(file.object_id)]
+    return Listing(usable, tuple(os.fsencode(name).decode("utf-8", "backslashreplace") for name in rest))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[LandedFile]:

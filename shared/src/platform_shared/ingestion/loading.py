@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -12,17 +12,18 @@ from platform_shared.clock import Clock
 from platform_shared.contracts import Contract
 from platform_shared.ingestion.csv_loader import PROVENANCE, BusinessDate, Source, read_csv_batch
 from platform_shared.ingestion.landing import sha256, stat_landed
-from platform_shared.ingestion.quarantine import quarantine
-from platform_shared.ledger import LeaseLostError, Ledger, Outbox, Outcome, Unit, UnitState
+from platform_shared.ingestion.planning import Limits
+from platform_shared.ingestion.quarantine import quarantined
+from platform_shared.ledger import LeaseLostError, Ledger, Outcome, Unit, UnitState
 from platform_shared.warehouse import TableName, Warehouse, create_table, identifier, literal, replace_objects
 
 
 @dataclass(frozen=True)
 class LoadedDay:
-    """A touched partition: the day (ISO), and its rows in the table after the load."""
+    """A touched partition: the day (ISO), and its rows in the table after the load, where they were counted."""
 
     day: str
-    rows: int
+    rows: int | None
 
 
 @dataclass
@@ -52,9 +53,8 @@ class BatchLoader:
     quarantine: Path
     warehouse: Warehouse
     ledger: Ledger
-    outbox: Outbox
     clock: Clock
-    lease: timedelta
+    limits: Limits
 
     def load(
         self, batch_id: str, holder: str, last_day: date, announce: Callable[[BatchResult], None]
@@ -64,7 +64,7 @@ class BatchLoader:
         `announce` is called after the warehouse's commit and before the ledger's: a crash in between announces twice
         and never not at all. On an error the units go back to the ledger with the error as the reason.
         """
-        units = self.ledger.take(self.feed, batch_id, holder, self.clock(), self.lease)
+        units = self.ledger.take(self.feed, batch_id, holder, self.clock(), self.limits.lease)
         if not units:
             return None
         try:
@@ -72,7 +72,8 @@ class BatchLoader:
         except LeaseLostError:
             raise
         except Exception as error:
-            self.ledger.give_back(self.feed, batch_id, f"{type(error).__name__}: {error}"[:2000])
+            reason = f"{type(error).__name__}: {error}"[:2000]
+            self.ledger.give_back(self.feed, batch_id, reason, self.clock(), self.limits.pauses)
             raise
 
     def _load(
@@ -92,7 +93,16 @@ class BatchLoader:
             if not self._is_current(unit):
                 outcomes.append(self._superseded(unit))
                 continue
-            hashes[unit.object_id] = sha256(self.landing / unit.object_id)
+            try:
+                hashes[unit.object_id] = sha256(self.landing / unit.object_id)
+            except FileNotFoundError:
+                outcomes.append(self._superseded(unit))
+                continue
+            except OSError as error:
+                reason = f"{unit.object_id} cannot be read: {error.strerror or type(error).__name__}"
+                outcomes.append(Outcome(unit.object_id, unit.version, UnitState.QUARANTINED, reason=reason))
+                result.set_aside[unit.object_id] = reason
+                continue
             if loaded_before.get(unit.object_id) == hashes[unit.object_id]:
                 result.unchanged += 1
                 outcomes.append(
@@ -110,11 +120,13 @@ class BatchLoader:
         if wanted:
             outcomes += self._write(wanted, hashes, batch_id, holder, last_day, result)
         result.superseded = sum(outcome.state is UnitState.SUPERSEDED for outcome in outcomes)
-        for outcome in outcomes:
-            if outcome.state is UnitState.QUARANTINED:
-                quarantine(
-                    self.quarantine, self.outbox, self.feed, self.contract.owner, self.landing, outcome, self.clock()
-                )
+        outcomes = [
+            quarantined(self.quarantine, self.feed, self.contract.owner, self.landing, outcome, self.clock())
+            if outcome.state is UnitState.QUARANTINED
+            else outcome
+            for outcome in outcomes
+        ]
+        self._add_days_of_earlier_tries(units, outcomes, result)
         faults.point("ingestion.before_announce")
         announce(result)
         faults.point("ingestion.before_ledger")
@@ -139,9 +151,8 @@ class BatchLoader:
             while True:
                 sources = [Source(u.object_id, u.version, self.landing / u.object_id) for u in wanted]
                 now = self.clock().isoformat()
-                read = read_csv_batch(
-                    self.warehouse, connection, table, batch_id, sources, self.contract.types, days, now
-                )
+                self._prolong(batch_id)
+                read = read_csv_batch(self.warehouse, connection, table, batch_id, sources, self.contract, days, now)
                 changed = {unit.object_id for unit in wanted if not self._is_current(unit)}
                 if not changed:
                     break
@@ -165,6 +176,7 @@ class BatchLoader:
             self.ledger.note_days(
                 self.feed, batch_id, {name: [day.isoformat() for day in read.loaded[name].days] for name in good}
             )
+            self._prolong(batch_id)
             held = [(unit.object_id, unit.version) for unit in wanted]
             replace_objects(
                 self.warehouse,
@@ -179,6 +191,14 @@ class BatchLoader:
             result.days = self._days(connection, table, self.ledger.days(self.feed, good))
         return outcomes
 
+    def _add_days_of_earlier_tries(
+        self, units: Sequence[Unit], outcomes: Sequence[Outcome], result: BatchResult
+    ) -> None:
+        """A try that died after its commit has not announced its days; who ends the unit does."""
+        loaded = {(o.object_id, o.version) for o in outcomes if o.state is UnitState.LOADED}
+        left = {day for unit in units if (unit.object_id, unit.version) not in loaded for day in unit.days}
+        result.days += [LoadedDay(day, None) for day in sorted(left - {day.day for day in result.days})]
+
     def _days(self, connection: duckdb.DuckDBPyConnection, table: TableName, touched: Sequence[str]) -> list[LoadedDay]:
         if not touched:
             return []
@@ -190,6 +210,10 @@ class BatchLoader:
         ).fetchall()
         counts = dict(rows)
         return [LoadedDay(name, counts.get(name, 0)) for name in touched]
+
+    def _prolong(self, batch_id: str) -> None:
+        """A long read or a wait for the table's lock must not look like a dead run."""
+        self.ledger.prolong(self.feed, batch_id, self.clock() + self.limits.lease)
 
     def _is_current(self, unit: Unit) -> bool:
         file = stat_landed(self.landing, unit.object_id)

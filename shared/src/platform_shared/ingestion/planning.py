@@ -11,7 +11,8 @@ from platform_shared.ledger import Lease, Outcome, Unit, UnitState
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a feed asks for. A batch is bounded by files and bytes; `settle` is the age at which a file is complete.
+    """How much a feed asks for. A batch is bounded by files and bytes; `settle` is the age at which a file is complete,
+    `pauses` are waited after the first, second, … failed try.
 
     `settle` guards against writers that do not rename into place: a file is taken when neither content nor name changed
     for that long.
@@ -21,6 +22,7 @@ class Limits:
     bytes_per_batch: int = 512 * 1024**2
     batches_in_flight: int = 2
     attempts: int = 3
+    pauses: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(minutes=5))
     settle: timedelta = timedelta(seconds=2)
     lease: timedelta = timedelta(minutes=10)
 
@@ -86,6 +88,8 @@ def plan(
             ended.append(
                 Outcome(*key, UnitState.QUARANTINED, reason=f"{unit.attempts} tries failed; the last one: {last}")
             )
+        elif unit.retry_at is not None and unit.retry_at > now:
+            blocked += 1
         elif not _settled(file, unit, limits, now):
             settling += 1
         elif unit.object_id in busy:

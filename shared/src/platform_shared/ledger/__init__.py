@@ -3,7 +3,8 @@
 It lives in a schema of its own beside Dagster's storage and remembers what run keys and cursors forget (docs/adr/0004).
 """
 
-from platform_shared.ledger.outbox import Message, Outbox
+from platform_shared.ledger.messages import Message
+from platform_shared.ledger.outbox import Outbox
 from platform_shared.ledger.store import Lease, LeaseLostError, Ledger, Outcome, Unit, UnitState
 
 __all__ = ["Lease", "LeaseLostError", "Ledger", "Message", "Outbox", "Outcome", "Unit", "UnitState"]

@@ -1,25 +1,15 @@
 """Messages to people: written once under a key, kept until they are delivered."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
+from platform_shared.ledger.messages import Message, put_message
 from platform_shared.ledger.migrate import ensure_schema
 from platform_shared.ledger.tables import MESSAGES
 from platform_shared.postgres import PLATFORM_SCHEMA, PostgresServer
-
-
-@dataclass(frozen=True)
-class Message:
-    """`key` names what happened (`run-failure/<run id>`): the same key is sent once. `route` is a location's name."""
-
-    key: str
-    route: str
-    subject: str
-    body: str
 
 
 class Outbox:
@@ -35,40 +25,60 @@ class Outbox:
 
     def put(self, message: Message, now: datetime) -> bool:
         """Stores a message unless its key is known; True if it was new."""
-        statement = (
-            insert(MESSAGES)
-            .values(key=message.key, route=message.route, subject=message.subject, body=message.body, created_at=now)
-            .on_conflict_do_nothing()
+        with self._engine.begin() as connection:
+            return put_message(connection, message, now)
+
+    def deliver(
+        self, send: Callable[[Message], None], now: datetime, *, limit: int = 50, seconds: float = 20.0
+    ) -> tuple[int, list[str]]:
+        """Sends what is undelivered; returns how many went out, and an error for each that did not.
+
+        Those that failed least come first, so that a dead receiver holds up no other route; of a route that failed
+        once, nothing more is tried in this call. Ends after `limit` messages or `seconds`. Each message is sent in a
+        transaction that locks it: two callers at once do not send it twice, a crash sends one again at most.
+        """
+        delivered, errors, failed = 0, [], set[str]()
+        deadline = time.monotonic() + seconds
+        query = (
+            sa.select(MESSAGES.c.key, MESSAGES.c.route)
+            .where(MESSAGES.c.delivered_at.is_(None))
+            .order_by(MESSAGES.c.attempts, MESSAGES.c.created_at)
+            .limit(limit)
         )
         with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount == 1
-
-    def deliver(self, send: Callable[[Message], None], now: datetime, *, limit: int = 50) -> tuple[int, list[str]]:
-        """Sends what is undelivered, oldest first; returns how many went out, and an error for each that did not.
-
-        A message whose sending raises stays for the next call and holds up no other. Rows are locked while they are
-        sent, so that two callers at once do not send one twice.
-        """
-        delivered, errors = 0, []
-        with self._engine.begin() as connection:
-            rows = connection.execute(
-                sa.select(MESSAGES)
-                .where(MESSAGES.c.delivered_at.is_(None))
-                .order_by(MESSAGES.c.created_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            ).all()
-            for row in rows:
-                try:
-                    send(Message(row.key, row.route, row.subject, row.body))
-                except Exception as error:
-                    errors.append(f"{row.key}: {error}")
-                    result = {"attempts": row.attempts + 1, "last_error": str(error)[:2000]}
-                else:
-                    delivered += 1
-                    result = {"attempts": row.attempts + 1, "last_error": None, "delivered_at": now}
-                connection.execute(sa.update(MESSAGES).where(MESSAGES.c.key == row.key).values(**result))
+            waiting = [(str(row.key), str(row.route)) for row in connection.execute(query)]
+        for key, route in waiting:
+            if route in failed or time.monotonic() > deadline:
+                continue
+            with self._engine.begin() as connection:
+                error = self._deliver_one(connection, key, send, now)
+            if error is None:
+                delivered += 1
+            elif error:
+                failed.add(route)
+                errors.append(f"{key}: {error}")
         return delivered, errors
+
+    def _deliver_one(
+        self, connection: sa.Connection, key: str, send: Callable[[Message], None], now: datetime
+    ) -> str | None:
+        """None if it went out, the error if it did not, an empty string if another caller has it."""
+        row = connection.execute(
+            sa.select(MESSAGES)
+            .where(MESSAGES.c.key == key, MESSAGES.c.delivered_at.is_(None))
+            .with_for_update(skip_locked=True)
+        ).one_or_none()
+        if row is None:
+            return ""
+        result: dict[str, object] = {"attempts": row.attempts + 1}
+        try:
+            send(Message(row.key, row.route, row.subject, row.body))
+        except Exception as error:
+            result["last_error"] = str(error)[:2000] or type(error).__name__
+        else:
+            result |= {"last_error": None, "delivered_at": now}
+        connection.execute(sa.update(MESSAGES).where(MESSAGES.c.key == key).values(**result))
+        return None if result["last_error"] is None else str(result["last_error"])
 
     def undelivered(self) -> list[Message]:
         """Messages that still have to be sent, oldest first."""

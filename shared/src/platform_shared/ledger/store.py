@@ -8,6 +8,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from platform_shared.ledger.messages import Message, put_message
 from platform_shared.ledger.migrate import ensure_schema
 from platform_shared.ledger.tables import UNITS
 from platform_shared.postgres import PLATFORM_SCHEMA, PostgresServer
@@ -28,9 +29,6 @@ class UnitState(StrEnum):
     QUARANTINED = "quarantined"
 
 
-FINAL_STATES = (UnitState.LOADED, UnitState.UNCHANGED, UnitState.SUPERSEDED, UnitState.QUARANTINED)
-
-
 class LeaseLostError(RuntimeError):
     """Another batch or nobody holds the units now: this run must not commit them."""
 
@@ -49,6 +47,11 @@ class Unit:
     lease_expires_at: datetime | None = None
     content_sha256: str | None = None
     reason: str | None = None
+    lease_holder: str | None = None
+    retry_at: datetime | None = None
+    """After a failure: not to be asked for again before this instant."""
+    days: tuple[str, ...] = ()
+    """Days (ISO) whose rows may have been committed, noted before the commit."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Outcome:
     content_sha256: str | None = None
     row_count: int | None = None
     reason: str | None = None
+    message: Message | None = None
+    """Goes to the outbox in the transaction that ends the unit."""
 
 
 class Ledger:
@@ -108,7 +113,13 @@ class Ledger:
                 statement = insert(UNITS).values(rows[start : start + 1000])
                 statement = statement.on_conflict_do_update(
                     index_elements=[UNITS.c.feed, UNITS.c.object_id, UNITS.c.version],
-                    set_={"state": UnitState.DISCOVERED, "reason": None, "finished_at": None, "batch_id": None},
+                    set_={
+                        "state": UnitState.DISCOVERED,
+                        "reason": None,
+                        "finished_at": None,
+                        "batch_id": None,
+                        "attempts": 0,
+                    },
                     where=UNITS.c.state == UnitState.SUPERSEDED,
                 )
                 new += connection.execute(statement).rowcount
@@ -131,16 +142,10 @@ class Ledger:
             rows = connection.execute(query.order_by(UNITS.c.first_seen_at, UNITS.c.object_id, UNITS.c.version))
             return [_unit(row) for row in rows]
 
-    def batch(self, feed: str, batch_id: str) -> list[Unit]:
-        """The units that a batch was given and has not lost to a later batch."""
-        query = sa.select(UNITS).where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id)
-        with self._engine.begin() as connection:
-            return [_unit(row) for row in connection.execute(query.order_by(UNITS.c.object_id))]
-
     def lease(self, leases: Sequence[Lease], now: datetime) -> list[Lease]:
         """Leases units that are free now (discovered, or requested with an expired lease): compare-and-set.
 
-        Returns what was really leased; a unit that another sensor took in between is left out. Counts an attempt.
+        Returns what was really leased; a unit that another sensor took in between is left out.
         """
         granted: list[Lease] = []
         with self._engine.begin() as connection:
@@ -157,7 +162,7 @@ class Ledger:
                         batch_id=lease.batch_id,
                         lease_holder=None,
                         lease_expires_at=lease.expires_at,
-                        attempts=UNITS.c.attempts + 1,
+                        retry_at=None,
                     )
                     .returning(UNITS.c.object_id, UNITS.c.version)
                 )
@@ -169,7 +174,7 @@ class Ledger:
     def take(self, feed: str, batch_id: str, holder: str, now: datetime, ttl: timedelta) -> list[Unit]:
         """The run `holder` takes the batch by compare-and-set and gets its units; empty if another run has it.
 
-        The same holder may take it again (a re-executed step).
+        The same holder may take it again (a re-executed step). Counts a try: a run that waits in the queue is none.
         """
         statement = (
             sa.update(UNITS)
@@ -179,11 +184,25 @@ class Ledger:
                 UNITS.c.state == UnitState.REQUESTED,
                 sa.or_(UNITS.c.lease_holder.is_(None), UNITS.c.lease_holder == holder),
             )
-            .values(lease_holder=holder, lease_expires_at=now + ttl)
+            .values(
+                lease_holder=holder,
+                lease_expires_at=now + ttl,
+                attempts=UNITS.c.attempts + sa.case((UNITS.c.lease_holder.is_(None), 1), else_=0),
+            )
             .returning(*UNITS.c)
         )
         with self._engine.begin() as connection:
             return sorted((_unit(row) for row in connection.execute(statement)), key=lambda unit: unit.object_id)
+
+    def prolong(self, feed: str, batch_id: str, expires_at: datetime) -> int:
+        """Moves the end of a batch's lease: its run waits for its turn, or is at work. How many units it still has."""
+        statement = (
+            sa.update(UNITS)
+            .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
+            .values(lease_expires_at=expires_at)
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
 
     def assert_held(self, feed: str, batch_id: str, holder: str, units: Sequence[tuple[str, str]]) -> None:
         """Raises LeaseLostError unless `holder` still holds exactly these units: the fence before a commit."""
@@ -245,40 +264,17 @@ class Ledger:
 
     def finish(self, feed: str, batch_id: str, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Writes how units ended, for those that the batch still has."""
-        with self._engine.begin() as connection:
-            for outcome in outcomes:
-                connection.execute(
-                    sa.update(UNITS)
-                    .where(
-                        UNITS.c.feed == feed,
-                        UNITS.c.object_id == outcome.object_id,
-                        UNITS.c.version == outcome.version,
-                        UNITS.c.batch_id == batch_id,
-                        UNITS.c.state == UnitState.REQUESTED,
-                    )
-                    .values(
-                        state=outcome.state,
-                        content_sha256=outcome.content_sha256,
-                        row_count=outcome.row_count,
-                        reason=outcome.reason,
-                        lease_holder=None,
-                        lease_expires_at=None,
-                        finished_at=now,
-                    )
-                )
-
-    def give_back(self, feed: str, batch_id: str, reason: str) -> int:
-        """Frees the units of a batch that failed, with the reason, so that the next tick may ask again; how many."""
-        statement = (
-            sa.update(UNITS)
-            .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
-            .values(state=UnitState.DISCOVERED, lease_holder=None, lease_expires_at=None, reason=reason)
-        )
-        with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount
+        mine = sa.and_(UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
+        self._end(feed, outcomes, now, mine)
 
     def close_units(self, feed: str, outcomes: Sequence[Outcome], now: datetime) -> list[Outcome]:
         """Ends units that no batch has (superseded, unchanged, or out of attempts); returns those that it ended."""
+        return self._end(feed, outcomes, now, _free(now))
+
+    def _end(
+        self, feed: str, outcomes: Sequence[Outcome], now: datetime, condition: sa.ColumnElement[bool]
+    ) -> list[Outcome]:
+        """State and message in one transaction: what is set aside is told, and what is told is set aside."""
         ended = []
         with self._engine.begin() as connection:
             for outcome in outcomes:
@@ -288,11 +284,12 @@ class Ledger:
                         UNITS.c.feed == feed,
                         UNITS.c.object_id == outcome.object_id,
                         UNITS.c.version == outcome.version,
-                        _free(now),
+                        condition,
                     )
                     .values(
                         state=outcome.state,
                         content_sha256=sa.func.coalesce(outcome.content_sha256, UNITS.c.content_sha256),
+                        row_count=outcome.row_count,
                         reason=outcome.reason,
                         lease_holder=None,
                         lease_expires_at=None,
@@ -301,7 +298,33 @@ class Ledger:
                 )
                 if result.rowcount:
                     ended.append(outcome)
+                    if outcome.message is not None:
+                        put_message(connection, outcome.message, now)
         return ended
+
+    def give_back(self, feed: str, batch_id: str, reason: str, now: datetime, pauses: Sequence[timedelta] = ()) -> int:
+        """Frees the units of a batch whose run failed, with the reason; how many.
+
+        A run that failed before it took its units counts as a try too. After the n-th try a unit waits for the n-th of
+        `pauses` (the last one from then on), so that an outage is not mistaken for bad input.
+        """
+        tries = UNITS.c.attempts + sa.case((UNITS.c.lease_holder.is_(None), 1), else_=0)
+        instants = [now + pause for pause in pauses] or [now]
+        again = sa.case(*((tries <= n, at) for n, at in enumerate(instants, 1)), else_=instants[-1])
+        statement = (
+            sa.update(UNITS)
+            .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
+            .values(
+                state=UnitState.DISCOVERED,
+                attempts=tries,
+                retry_at=again,
+                lease_holder=None,
+                lease_expires_at=None,
+                reason=reason,
+            )
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
 
     def loaded_hashes(self, feed: str, object_ids: Sequence[str]) -> Mapping[str, str]:
         """SHA-256 of the bytes that are loaded now, for those objects of which that is certain.
@@ -361,4 +384,7 @@ def _unit(row: sa.Row[tuple[object, ...]]) -> Unit:
         lease_expires_at=row.lease_expires_at,
         content_sha256=row.content_sha256,
         reason=row.reason,
+        lease_holder=row.lease_holder,
+        retry_at=row.retry_at,
+        days=tuple(row.days or ()),
     )

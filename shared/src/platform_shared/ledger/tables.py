@@ -19,6 +19,7 @@ UNITS = sa.Table(
     sa.Column("batch_id", sa.Text),
     sa.Column("lease_holder", sa.Text),
     sa.Column("lease_expires_at", sa.DateTime(timezone=True)),
+    sa.Column("retry_at", sa.DateTime(timezone=True)),
     sa.Column("content_sha256", sa.Text),
     sa.Column("row_count", sa.BigInteger),
     sa.Column("days", sa.ARRAY(sa.Text)),

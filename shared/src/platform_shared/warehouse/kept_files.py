@@ -6,6 +6,9 @@ name while their commit is under way, by which they are brought back.
 """
 
 import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from platform_shared.warehouse.locks import TableLock
 
 # Not `.parquet`: DuckLake's search for files that no snapshot lists passes it by.
 _SUFFIX = ".kept"
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -27,42 +31,55 @@ class KeptFiles:
         """Names of all files in the folder."""
         return frozenset(os.listdir(self.folder)) if self.folder.is_dir() else frozenset()
 
-    def keep(self, before: frozenset[str]) -> None:
-        """Gives each file that was not there `before` a second name, and fsyncs it, which DuckLake does not."""
-        fresh = self.present() - before
-        if not fresh:
-            return
-        self.second.mkdir(parents=True, exist_ok=True)
-        for name in fresh:
-            fsync(self.folder / name)
-            os.link(self.folder / name, self._second_name(name))
-        for folder in (self.folder, self.second):
-            fsync(folder)
+    def keep(self, before: frozenset[str]) -> frozenset[str]:
+        """Gives each file that was not there `before` a second name, and fsyncs it, which DuckLake does not.
 
-    def drop(self) -> None:
-        """Ends the second names: the commit succeeded."""
-        for name in self._kept():
-            self._second_name(name).unlink()
-
-    def bring_back(self) -> list[str]:
-        """Restores the files that are gone, ends the second names, and returns the paths of what was restored.
-
-        For a commit that may have failed, in this process or one that died. A file too many harms nothing.
+        Returns the names of these files.
         """
+        fresh = self.present() - before
+        if fresh:
+            self.second.mkdir(parents=True, exist_ok=True)
+            for name in fresh:
+                # A writer that has lost the lock may be here still, and keep or remove files of its own.
+                with suppress(FileExistsError, FileNotFoundError):
+                    fsync(self.folder / name)
+                    os.link(self.folder / name, self._second_name(name))
+            for folder in (self.folder, self.second):
+                fsync(folder)
+        return fresh
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Ends the second names of these files: it is known what became of their commit."""
+        for name in names:
+            self._second_name(name).unlink(missing_ok=True)
+
+    def bring_back(self, names: Iterable[str]) -> list[str]:
+        """Restores those of these files that are gone, and returns their paths. One too many harms nothing."""
         restored = []
-        for name in self._kept():
-            path = self.folder / name
-            if not path.exists():
-                os.link(self._second_name(name), path)
-                fsync(self.folder)
-                restored.append(str(path))
-            self._second_name(name).unlink()
+        for name in names:
+            # The file is there, or the second name is not: somebody did it before.
+            with suppress(FileExistsError, FileNotFoundError):
+                os.link(self._second_name(name), self.folder / name)
+                restored.append(str(self.folder / name))
+        if restored:
+            fsync(self.folder)
         return restored
 
-    def _kept(self) -> list[str]:
-        if not self.second.is_dir():
-            return []
-        return sorted(name.removesuffix(_SUFFIX) for name in os.listdir(self.second))
+    def bring_back_leftovers(self) -> list[str]:
+        """Restores what processes that died in a commit have lost, and returns the paths.
+
+        Second names stay for a day: their process may be alive after all, and about to lose the file.
+        """
+        kept = [name.removesuffix(_SUFFIX) for name in os.listdir(self.second)] if self.second.is_dir() else []
+        restored = self.bring_back(sorted(kept))
+        self.drop(name for name in kept if self._is_old(name))
+        return restored
+
+    def _is_old(self, name: str) -> bool:
+        try:
+            return time.time() - self._second_name(name).stat().st_mtime > _DAY_SECONDS
+        except FileNotFoundError:
+            return False
 
     def _second_name(self, name: str) -> Path:
         return self.second / f"{name}{_SUFFIX}"

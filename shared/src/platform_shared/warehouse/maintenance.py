@@ -62,4 +62,4 @@ def bring_back_files(warehouse: Warehouse, table: TableName) -> list[str]:
     Every write does the same first; this is for a table that is not written to and that `missing_files` complains of.
     """
     with table_lock(warehouse.server, str(table)) as lock:
-        return kept_files(warehouse.data_path, lock, table.schema, table.name).bring_back()
+        return kept_files(warehouse.data_path, lock, table.schema, table.name).bring_back_leftovers()

@@ -34,7 +34,7 @@ def table_transaction(
     with table_lock(warehouse.server, f"{schema}.{name}") as lock:
         ensure_fence(lock)
         files = kept_files(warehouse.data_path, lock, schema, name)
-        files.bring_back()
+        files.bring_back_leftovers()
         before = files.present()
         extra = json.dumps({**details, "lock": fence_token(lock)}, sort_keys=True)
         connection.execute("BEGIN")
@@ -45,7 +45,7 @@ def table_transaction(
             yield
             before_commit()
             lock.check()
-            files.keep(before)
+            kept = files.keep(before)
         except BaseException:
             _rollback(connection)
             raise
@@ -54,9 +54,10 @@ def table_transaction(
             connection.execute("COMMIT")
         except BaseException:
             _rollback(connection)
-            files.bring_back()
+            files.bring_back(kept)
+            files.drop(kept)
             raise
-        files.drop()
+        files.drop(kept)
         faults.point("warehouse.after_commit")
 
 

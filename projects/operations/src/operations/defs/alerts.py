@@ -23,7 +23,7 @@ def workspace_run_failure_sensor(context: dg.RunFailureSensorContext, ledger: Le
             job=run.job_name,
             location=origin.location_name if origin else "operations",
             tags=run.tags,
-            error=context.failure_event.message or "no error was recorded",
+            error=_first_error(context),
         )
     )
     if message is None:
@@ -31,6 +31,17 @@ def workspace_run_failure_sensor(context: dg.RunFailureSensorContext, ledger: Le
     with ledger.outbox() as outbox:
         outbox.put(message, clock.utc_now())
     return None
+
+
+def _first_error(context: dg.RunFailureSensorContext) -> str:
+    """Kind and message of the innermost cause of the first failed step, or what Dagster says of the run."""
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            return error.message.strip()[:2000]
+    return context.failure_event.message or "no error was recorded"
 
 
 @dg.sensor(

@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_while_in_use(each)
     for each in with_demo():
         stop_embedded(each)
-    shutil.rmtree(home.root, ignore_errors=False) if home.root.exists() else None
+    if home.root.exists():
+        shutil.rmtree(home.root)
     prepare_home(home, workspace_root())
     print(f"{home.root} is empty again.")
     return 0
