@@ -1,8 +1,8 @@
 """The write path of the warehouse: four writers, any of whom may die at any point, and a reader who sees no half batch.
 
-120 batches of five objects each, in order per writer, many of them delivered again by their own or by another writer;
-compaction and expiry run meanwhile. Every writer is ended by SIGKILL once at each named point, and sessions that hold
-the table's lock are ended while they hold it.
+120 batches of five objects each, in order per writer, many of them delivered again by their own or by another writer,
+at the same time or later; compaction and expiry run meanwhile. Every writer is ended by SIGKILL once at each named
+point, and sessions that hold the table's lock are ended while they hold it.
 """
 
 import json
@@ -37,8 +37,9 @@ POINTS = (
 )
 WRITERS = ("north", "south", "east", "west")
 BATCHES_PER_WRITER = 30
-OBJECTS_PER_WRITER = 16
 OBJECTS_PER_BATCH = 5
+OBJECTS_IN_USE = 15
+"""Of a writer: the newest ones."""
 LOCK_SESSIONS_KILLED = 8
 LEAST_READS = 40
 SECONDS = 200
@@ -74,20 +75,21 @@ class Workload:
     def make(seed: int) -> "Workload":
         luck, work = random.Random(seed), Workload()
         for writer in WRITERS:
-            names = [f"{writer}/it's {index}" for index in range(OBJECTS_PER_WRITER)]
-            work.numbers |= {name: len(work.numbers) + index for index, name in enumerate(names)}
+            names: list[str] = []
             work.writers[writer] = [f"{writer}-{index:02}" for index in range(BATCHES_PER_WRITER)]
-            for batch in work.writers[writer]:
-                chosen = luck.sample(names, OBJECTS_PER_BATCH)
+            for index, batch in enumerate(work.writers[writer]):
+                if index % 3 == 0:
+                    # Objects that are new: a second writer finds nothing to delete, and DuckLake no conflict.
+                    chosen = [f"{writer}/it's {len(names) + number}" for number in range(OBJECTS_PER_BATCH)]
+                    work.numbers |= {name: len(work.numbers) + number for number, name in enumerate(chosen)}
+                    names += chosen
+                else:
+                    chosen = luck.sample(names[-OBJECTS_IN_USE:], OBJECTS_PER_BATCH)
                 work.versions.update(chosen)
+                versions = [(name, work.versions[name]) for name in chosen]
                 work.batches[batch] = [
-                    (
-                        name,
-                        (version := work.versions[name]),
-                        rows_of(version),
-                        first_amount(work.numbers[name], version),
-                    )
-                    for name in chosen
+                    (name, version, rows_of(version), first_amount(work.numbers[name], version))
+                    for name, version in versions
                 ]
         return work
 
@@ -150,7 +152,8 @@ def lay_out(platform: Platform, work: Workload) -> Path:
         columns = {"_source_object": "VARCHAR", "version": "INTEGER", "line": "INTEGER", "amount": "BIGINT"}
         create_table(platform.warehouse, connection, TABLE, columns)
     execute(platform.warehouse.server, "CREATE TABLE current_versions (object text PRIMARY KEY, version integer)")
-    execute(platform.warehouse.server, "CREATE TABLE deliveries (batch text PRIMARY KEY)")
+    for table in ("started", "deliveries"):
+        execute(platform.warehouse.server, f"CREATE TABLE {table} (batch text PRIMARY KEY)")
     return stop
 
 

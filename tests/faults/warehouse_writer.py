@@ -64,13 +64,15 @@ class Plan:
         self.reading = Path(plan["reading"])
 
     def again(self, book: "Book", writer: str, luck: random.Random) -> str:
-        """A delivered batch: mostly one that is still current, for others are refused, and mostly another writer's."""
-        delivered, current = book.all_delivered(), book.current()
+        """A batch to deliver once more: one that another writer is delivering now, if there is; else mostly one that is
+        still current, for others are refused, and mostly another writer's."""
+        delivered, current = book.delivered_batches(), book.current()
+        under_way = [batch for batch in book.started() if batch not in {*delivered, *self.own[writer]}]
         fresh = [
             batch for batch in delivered if all(current[name] == version for name, version, _, _ in self.batches[batch])
         ]
         foreign = [batch for batch in fresh if batch not in self.own[writer]]
-        choices = luck.choices([foreign, fresh, delivered], weights=[3, 1, 1])[0]
+        choices = luck.choices([under_way, foreign, fresh, delivered], weights=[6, 2, 1, 1])[0]
         return luck.choice(choices or delivered)
 
 
@@ -81,7 +83,7 @@ class Book:
         self._connection = server.connect()
         self._connection.autocommit = True
 
-    def announce(self, versions: Iterable[tuple[str, int]]) -> None:
+    def start(self, batch: str, versions: Iterable[tuple[str, int]]) -> None:
         """These versions exist now: older ones must not be loaded from here on."""
         with self._connection.cursor() as cursor:
             for name, version in versions:
@@ -90,6 +92,10 @@ class Book:
                     "DO UPDATE SET version = greatest(current_versions.version, excluded.version)",
                     (name, version),
                 )
+            cursor.execute("INSERT INTO started VALUES (%s) ON CONFLICT DO NOTHING", (batch,))
+
+    def started(self) -> list[str]:
+        return self._batches("started")
 
     def assert_current(self, versions: Sequence[tuple[str, int]]) -> None:
         with self._connection.cursor() as cursor:
@@ -103,9 +109,12 @@ class Book:
         with self._connection.cursor() as cursor:
             cursor.execute("INSERT INTO deliveries (batch) VALUES (%s) ON CONFLICT DO NOTHING", (batch,))
 
-    def all_delivered(self) -> list[str]:
+    def delivered_batches(self) -> list[str]:
+        return self._batches("deliveries")
+
+    def _batches(self, table: str) -> list[str]:
         with self._connection.cursor() as cursor:
-            cursor.execute("SELECT batch FROM deliveries ORDER BY batch")
+            cursor.execute(f"SELECT batch FROM {table} ORDER BY batch")
             return [batch for (batch,) in cursor.fetchall()]
 
     def current(self) -> dict[str, int]:
@@ -159,17 +168,17 @@ def write(plan: Plan, events: Events, writer: str, incarnation: int, die_at: str
         return attempt(connection, batch, "again: own" if batch in plan.own[writer] else "again: another's")
 
     with plan.warehouse.connect() as connection:
-        done = set(book.all_delivered())
+        done = set(book.delivered_batches())
         for batch in plan.own[writer]:
             if batch in done:
                 continue
-            book.announce((name, version) for name, version, _, _ in plan.batches[batch])
+            book.start(batch, ((name, version) for name, version, _, _ in plan.batches[batch]))
             while not attempt(connection, batch, "own"):
                 pass
             if luck.random() < 0.7:
                 deliver_again(connection, plan.again(book, writer, luck))
         # Once more what is surely stale, and everybody's newest: for the last writer to get here, all are current.
-        delivered = book.all_delivered()
+        delivered = book.delivered_batches()
         newest = [[batch for batch in own if batch in delivered][-1:] for own in plan.own.values()]
         for batch in (plan.own[writer][0], *chain.from_iterable(newest)):
             while not deliver_again(connection, batch):

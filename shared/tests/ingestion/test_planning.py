@@ -132,6 +132,16 @@ def test_known_bytes_end_without_a_batch() -> None:
     )
 
 
+def test_a_failed_file_waits_for_its_pause() -> None:
+    failed, other = file("a"), file("b")
+    units = [replace(waits(failed, 1, "disk full"), retry_at=NOW + timedelta(seconds=1)), waits(other)]
+    result = planned([failed, other], units)
+    assert [names(batch) for batch in result.batches] == [["b"]]
+    assert (result.waiting, result.settling) == (1, 0)
+    rested = [replace(units[0], retry_at=NOW)]
+    assert [names(batch) for batch in planned([failed], rested).batches] == [["a"]]
+
+
 def test_used_up_tries_end_in_quarantine_with_the_last_reason() -> None:
     told, silent = file("a"), file("b")
     result = planned([told, silent], [waits(told, 3, "disk full"), in_flight(silent, until=NOW, attempts=3)])
@@ -173,7 +183,8 @@ def situations(draw: st.DrawFn) -> tuple[list[LandedFile], list[Unit], dict[tupl
         if draw(st.booleans()):
             new = file(name, size=draw(st.integers(0, 40)))
             listing.append(new)
-            units.append(waits(new, draw(st.integers(0, 1))))
+            retry_at = draw(st.sampled_from([None, LONG_AGO, SOON]))
+            units.append(replace(waits(new, draw(st.integers(0, 1))), retry_at=retry_at))
             continue
         versions = draw(st.lists(st.integers(1, 3), unique=True))
         flying = draw(st.sampled_from([None, *versions]))
@@ -226,9 +237,12 @@ def test_any_plan_keeps_the_rules(
     assert result.waiting == len(waiting)
     assert waiting <= {key(landed) for landed in listing}
 
-    # A slot is left empty only if whatever waits is being written or has another version in flight.
+    # A slot is left empty only if whatever waits is being written, rests, or has another version in flight.
+    resting = {k for k in waiting if (by_key[k].retry_at or NOW) > NOW}
+    blocked = {k for k in waiting if k[0] in {name for name, _ in flying}}
+    assert not {*asked} & {k for k, unit in by_key.items() if (unit.retry_at or NOW) > NOW}
     if len(batches_before) + len(result.batches) < limits.batches_in_flight:
-        assert sum(name not in {flying_name for flying_name, _ in flying} for name, _ in waiting) <= result.settling
+        assert len(waiting - resting - blocked) <= result.settling
 
 
 @given(st.data(), st.integers(1, 12), limits_of_any_size)
@@ -250,7 +264,8 @@ def test_every_file_ends_whatever_its_runs_do(data: st.DataObject, files: int, l
                 if fate == "succeeds":
                     ledger[k] = replace(tried, state=UnitState.LOADED)
                 elif fate == "fails":
-                    ledger[k] = replace(tried, state=UnitState.DISCOVERED, reason="failed")
+                    again = now + limits.pauses[min(batch.attempt, len(limits.pauses)) - 1]
+                    ledger[k] = replace(tried, state=UnitState.DISCOVERED, reason="failed", retry_at=again)
                 else:
                     ledger[k] = replace(tried, state=UnitState.REQUESTED, lease_expires_at=batch.lease.expires_at)
         now += limits.lease
