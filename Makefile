@@ -20,7 +20,7 @@ export UV_PYTHON_PREFERENCE = system
 
 .PHONY: help
 help: ## Print the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  \033[1m%-10s\033[0m %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 .uv/bin/uv:
 	@echo "No uv on PATH; installing uv $(UV_VERSION) for this checkout only (.uv/)."
