@@ -43,7 +43,7 @@ OBJECTS_IN_USE = 15
 LOCK_SESSIONS_KILLED = 8
 LEAST_READS = 40
 SECONDS = 200
-"""Then the test fails; it takes a fifth of that."""
+"""Then the test fails; on two idle cores it takes a tenth of that."""
 
 
 def rows_of(version: int) -> int:
@@ -313,7 +313,7 @@ def test_every_batch_counts_once_whatever_dies(
     assert kinds["again: another's"] >= len(WRITERS) - 1
     assert sum(refused.values()) >= len(WRITERS)
     assert not refused["own"]
-    assert facts["compactions"] >= 5
+    assert facts["compactions"] >= 3
     assert facts["files expired"] > 0
 
     # And nothing came of it.

@@ -39,7 +39,7 @@ class Line:
         return f"7,31,{self.basket},900001,{self.quantity},{self.value},0.00,0.00,0.00,9,{self.day}T17:00:00Z"
 
 
-def csv(*lines: Line, header: str = HEADER) -> str:
+def csv(*lines: Line | str, header: str = HEADER) -> str:
     return "\n".join([header, *map(str, lines), ""])
 
 
@@ -99,7 +99,7 @@ class Platform:
 
 
 def deliver(home: Home, name: str, *content: Line | str) -> Path:
-    text = "".join(str(part) for part in content) if isinstance(content[0], str) else csv(*content)  # type: ignore[arg-type]
+    text = content[0] if isinstance(content[0], str) else csv(*content)
     path = home.landing / FEED / name
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.tmp")
