@@ -25,17 +25,17 @@ _BACKFILL = {"dagster/backfill"}
 """Tag on every run of a backfill."""
 
 
-def automation_sensor(location: str, *, seconds: int = 5) -> dg.AutomationConditionSensorDefinition:
+def automation_sensor(location: str) -> dg.AutomationConditionSensorDefinition:
     """The running sensor of a location's conditions. Its runs are tried three times in all, by the instance.
 
-    Named on purpose: the sensor that Dagster adds by itself is stopped, and nothing says so. `seconds` is the pause
-    between looks; Dagster's loop sleeps five.
+    Named on purpose: the sensor that Dagster adds by itself is stopped, and nothing says so. It looks every five
+    seconds, as often as Dagster's loop does.
     """
     return dg.AutomationConditionSensorDefinition(
         f"{location}_automation_sensor",
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=seconds,
+        minimum_interval_seconds=5,
         run_tags={"dagster/max_retries": "2", LOCATION_TAG: location},
     )
 

@@ -4,7 +4,7 @@ The producer's spec is built from the contract, consumers depend on it, dbt's so
 is private to its location.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,6 @@ class Contract:
         *,
         deps: Sequence[dg.AssetKey] = (),
         kinds: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
         **attributes: Any,
     ) -> dg.AssetSpec:
         """The producer's spec; `attributes` are further ones of `dagster.AssetSpec`."""
@@ -77,7 +76,7 @@ class Contract:
             owners=[f"team:{self.owner}"],
             kinds=set(kinds),
             partitions_def=self.partitions,
-            metadata={**self.metadata(), **(metadata or {})},
+            metadata=self.metadata(),
             **attributes,
         )
 

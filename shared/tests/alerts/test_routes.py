@@ -12,7 +12,7 @@ LOG = logging.getLogger("routes")
 
 @pytest.fixture
 def receiver(monkeypatch):
-    for name in ("PLATFORM_ALERT_WEBHOOK", "PLATFORM_ALERT_WEBHOOK_BATCH"):
+    for name in ("PLATFORM_ALERT_WEBHOOK", "PLATFORM_ALERT_WEBHOOK_BATCH", "PLATFORM_ENVIRONMENT"):
         monkeypatch.delenv(name, raising=False)
     with webhook_receiver() as receiver:
         yield receiver
@@ -31,6 +31,7 @@ def test_a_webhook_gets_it_and_the_log_does_not(receiver, monkeypatch, caplog, v
     (received,) = receiver.received
     assert received["key"] == MESSAGE.key
     assert received["route"] == "batch"
+    assert received["environment"] == "local"
     assert "boom" in received["text"]
     assert caplog.text == ""
 

@@ -7,21 +7,23 @@ import dagster as dg
 import requests
 
 from platform_shared.ledger import Message
+from platform_shared.settings import environment
 
+WEBHOOK_VARIABLE = "PLATFORM_ALERT_WEBHOOK"
 _TIMEOUT_SECONDS = 10
 
 
 class AlertRoutes(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Sends messages. The webhook of location `batch` is in the environment variable `<webhook_variable>_BATCH`, the
-    one for all others in `<webhook_variable>`; both are secrets, read when a message is sent. Without either a message
-    goes to the log."""
+    """Sends messages.
 
-    webhook_variable: str = "PLATFORM_ALERT_WEBHOOK"
+    The webhook of location `batch` is in the environment variable PLATFORM_ALERT_WEBHOOK_BATCH, the one for all others
+    in PLATFORM_ALERT_WEBHOOK; both are secrets, read when a message is sent. Without either it goes to the log.
+    """
 
     def send(self, message: Message, log: logging.Logger) -> None:
         """Sends one message. Raises RuntimeError, without the webhook's address, if its receiver does not accept it."""
-        own = f"{self.webhook_variable}_{re.sub(r'[^A-Z0-9]', '_', message.route.upper())}"
-        variable = own if dg.EnvVar(own).get_value() else self.webhook_variable
+        own = f"{WEBHOOK_VARIABLE}_{re.sub(r'[^A-Z0-9]', '_', message.route.upper())}"
+        variable = own if dg.EnvVar(own).get_value() else WEBHOOK_VARIABLE
         url = dg.EnvVar(variable).get_value()
         if not url:
             log.error(f"[{message.route}] {message.subject}\n{message.body}")
@@ -30,6 +32,7 @@ class AlertRoutes(dg.ConfigurableResource):  # type: ignore[type-arg]
         payload = {
             "key": message.key,
             "route": message.route,
+            "environment": environment(),
             "subject": message.subject,
             "body": message.body,
             "text": f"*{message.subject}*\n{message.body}",
