@@ -1,9 +1,9 @@
 """Running dbt against the lake."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from platform_shared.environ import environment_variables
 from platform_shared.settings import Home, SettingsError, platform_home
 from platform_shared.warehouse.connection import Warehouse
 from platform_shared.warehouse.extensions import extension_directory
@@ -42,14 +42,5 @@ def dbt_variables(home: Home | None = None) -> dict[str, str]:
 @contextmanager
 def dbt_environment() -> Iterator[None]:
     """Sets `dbt_variables` for this process: a dbt that it starts inherits them."""
-    variables = dbt_variables()
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with environment_variables(dbt_variables()):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -9,7 +9,6 @@ This is the one module that may import Dagster's internals (docs/adr/0006). The 
 
 import asyncio
 import logging
-import os
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +39,7 @@ from dagster._daemon.utils import DaemonErrorCapture
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
 from platform_shared import clock
+from platform_shared.environ import environment_variables
 from platform_shared.settings import Home
 from platform_shared.testing.ticks import Tick
 from platform_shared.workspace.projects import workspace_root
@@ -107,7 +107,7 @@ class DaemonHarness:
         with ExitStack() as opening:
             opening.callback(self._open.close)
             self._open.enter_context(
-                _environment(PLATFORM_HOME=str(self.home.root), DAGSTER_HOME=str(self.home.dagster))
+                environment_variables({"PLATFORM_HOME": str(self.home.root), "DAGSTER_HOME": str(self.home.dagster)})
             )
             self._open.callback(self._clock.close)
             self._freeze()
@@ -586,17 +586,3 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
