@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from platform_shared import faults
 from platform_shared.contracts import RAW_ORDER_LINES
 from platform_shared.ledger import Ledger, Outbox, Unit, UnitState
+from platform_shared.partitions import FIRST_BUSINESS_DATE
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 from platform_shared.testing.daemon import DaemonError, DaemonHarness
@@ -23,7 +24,7 @@ from platform_shared.warehouse import Warehouse
 FEED = "order_lines"
 TABLE = RAW_ORDER_LINES.key
 HEADER = ",".join(RAW_ORDER_LINES.types)
-MON, TUE = "2025-03-03", "2025-03-04"
+MON, TUE, WED = "2025-03-03", "2025-03-04", "2025-03-05"
 
 
 @dataclass(frozen=True)
@@ -434,3 +435,26 @@ def test_the_ledger_remembers_what_runs_and_cursors_forget(platform: Platform) -
         platform.daemon.instance.delete_run(run.run_id)
     assert platform.load() == []
     assert platform.baskets() == [1]
+
+
+def test_days_without_deliveries_become_empty_partitions_once_and_a_late_file_fills_one(platform: Platform) -> None:
+    platform.deliver("monday.csv", Line(1))
+    platform.deliver("wednesday.csv", Line(2, WED))
+    platform.load()
+    assert platform.load() == []
+    assert platform.announced() == [MON, WED]
+    platform.daemon.advance(timedelta(minutes=2))
+    assert platform.load() == []
+    announced = platform.announced()
+    first = FIRST_BUSINESS_DATE
+    days = {(first + timedelta(days=n)).isoformat() for n in range((date.fromisoformat(WED) - first).days + 1)}
+    assert len(announced) == len(days)
+    assert {*announced} == days
+    assert platform.load() == []
+    assert platform.announced() == announced
+    platform.deliver("tuesday.csv", Line(3, TUE))
+    platform.load()
+    platform.daemon.advance(timedelta(minutes=2))
+    assert platform.load() == []
+    assert sorted(map(str, platform.announced())) == sorted([*map(str, announced), TUE])
+    assert platform.baskets() == [1, 3, 2]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -42,7 +42,7 @@ def load(ledger: Ledger, key: tuple[str, str], content: str, *, at: datetime = N
     batch = f"batch of {key[0]} {key[1]}"
     ledger.lease([lease(batch, key, at=at)], at)
     ledger.take(FEED, batch, "run", at, TTL)
-    ledger.note_days(FEED, batch, {key[0]: ["2026-03-01"]})
+    ledger.note_days(FEED, batch, {key[0]: ["2026-03-01"]}, at)
     ledger.finish(FEED, batch, [Outcome(*key, UnitState.LOADED, content, row_count=1)], at)
 
 
@@ -209,7 +209,7 @@ def test_the_loaded_bytes_are_unknown_after_a_version_that_may_have_been_committ
     seen(ledger, ("a.csv", "2"), at=later)
     ledger.lease([lease("dies", ("a.csv", "2"), at=later)], later)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {"a.csv": "old"}
-    ledger.note_days(FEED, "dies", {"a.csv": ["2026-03-02"]})
+    ledger.note_days(FEED, "dies", {"a.csv": ["2026-03-02"]}, NOW)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {}
     ledger.close_units(FEED, [Outcome("a.csv", "2", UnitState.SUPERSEDED)], later + TTL)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {}
@@ -221,7 +221,7 @@ def test_the_days_of_an_object_are_those_of_all_its_versions(ledger: Ledger) -> 
     load(ledger, ("a.csv", "1"), "old")
     seen(ledger, ("a.csv", "2"))
     ledger.lease([lease("batch", ("a.csv", "2"))], NOW)
-    ledger.note_days(FEED, "batch", {"a.csv": ["2026-03-03", "2026-03-02"]})
+    ledger.note_days(FEED, "batch", {"a.csv": ["2026-03-03", "2026-03-02"]}, NOW)
     assert ledger.days(FEED, ["a.csv"]) == ["2026-03-01", "2026-03-02", "2026-03-03"]
     assert ledger.days(FEED, ["b.csv"]) == []
 
@@ -242,3 +242,15 @@ def test_counts_are_by_feed_and_state(ledger: Ledger) -> None:
     load(ledger, A, "hash")
     seen(ledger, B)
     assert ledger.counts() == {FEED: {"loaded": 1, "discovered": 1}}
+
+
+def test_a_day_is_empty_until_rows_come_and_never_again(ledger: Ledger) -> None:
+    first, second = date(2026, 3, 1), date(2026, 2, 28)
+    ledger.note_empty_days(FEED, [second, first], NOW)
+    ledger.note_empty_days(FEED, [second], NOW + TTL)
+    assert ledger.feed_days(FEED).empty == {first, second}
+    load(ledger, A, "bytes", at=NOW + TTL)
+    ledger.note_empty_days(FEED, [first], NOW + 2 * TTL)
+    days = ledger.feed_days(FEED)
+    assert (days.delivered, days.empty) == ({first: NOW + TTL}, {second})
+    assert ledger.feed_days("another feed").delivered == {}

@@ -7,6 +7,7 @@ from platform_shared.environ import environment_variables
 from platform_shared.settings import Home, SettingsError, platform_home
 from platform_shared.warehouse.connection import Warehouse
 from platform_shared.warehouse.extensions import extension_directory
+from platform_shared.warehouse.locks import table_lock
 
 _LIBPQ = {
     "host": "PGHOST",
@@ -40,7 +41,19 @@ def dbt_variables(home: Home | None = None) -> dict[str, str]:
 
 
 @contextmanager
+def dbt_turn(home: Home | None = None) -> Iterator[dict[str, str]]:
+    """Waits until no other dbt writes the project's schemas (rule R3), and yields `dbt_variables`.
+
+    A pool keeps waiting runs in the queue, but is no lock: Dagster does not apply a pool's default limit before the
+    pool was used once, and a run that is executed directly (`dg launch`, `dagster asset materialize`) passes no queue.
+    """
+    home = home or platform_home()
+    with table_lock(Warehouse.of(home).server, "dbt_project"):
+        yield dbt_variables(home)
+
+
+@contextmanager
 def dbt_environment() -> Iterator[None]:
-    """Sets `dbt_variables` for this process: a dbt that it starts inherits them."""
-    with environment_variables(dbt_variables()):
+    """A `dbt_turn` with its variables set for this process: a dbt that it starts inherits them."""
+    with dbt_turn() as variables, environment_variables(variables):
         yield

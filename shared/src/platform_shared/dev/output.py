@@ -14,9 +14,15 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DAGSTER_RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} - \S+ - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - ")
 _GRPC_RECORD = re.compile(r"[IWEF]\d{4} ")
 _PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
-_ROUTINE = ("No cursor for event type", "Error loading repository location", "Reloading definitions from a code server")
-"""Warnings with no news: every fresh instance gives the first, a location that does not load we announce ourselves, and
-the page's own button to reload finds what was edited served already."""
+_ROUTINE = (
+    "No cursor for event type",
+    "Error loading repository location",
+    "Reloading definitions from a code server",
+    "exceeding the maximum of 100 for per-partition timestamp fetching",
+)
+"""Warnings with no news: every fresh instance gives the first, a location that does not load we announce ourselves, the
+page's own button to reload finds what was edited served already, and many days that change at once are dated by the
+look that sees them."""
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from platform_shared import clock
 from platform_shared.contracts import Contract
+from platform_shared.ingestion.closing import empty_days
 from platform_shared.ingestion.landing import LandedFile, list_landing, sha256
 from platform_shared.ingestion.loading import BatchLoader, BatchResult
 from platform_shared.ingestion.planning import Limits, Plan, plan
@@ -27,13 +28,17 @@ class CsvFeed:
     """A feed `name` whose files lie below `landing/<name>/` and whose rows make up the contract's table.
 
     `business_date` is an SQL expression over the source's columns: the partition of a row. `poll_seconds` is the pause
-    between looks; Dagster's sensor loop sleeps five seconds, so less is five.
+    between looks; Dagster's sensor loop sleeps five seconds, so less is five. A business day is complete `grace` after
+    its end. If nothing came for it by then, but something for a later day, it is announced as empty, as soon as no
+    complete day was loaded for the time `rest`.
     """
 
     name: str
     contract: Contract
     business_date: str
     poll_seconds: int = 5
+    grace: timedelta = timedelta(hours=2)
+    rest: timedelta = timedelta(minutes=2)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -199,6 +204,7 @@ def _sensor(feed: CsvFeed) -> dg.SensorDefinition:
             ]
             _announce_days_of_dead_runs(context, feed, open_units, ended)
             units.close_units(feed.name, ended, now)
+            _announce_empty_days(context, feed, units, now)
             granted = {lease.batch_id: lease for lease in units.lease([b.lease for b in planned.batches], now)}
         requests = [
             _request(feed, batch.lease.batch_id, batch.attempt)
@@ -252,6 +258,25 @@ def _announce_days_of_dead_runs(
     days = {day for unit in open_units if (unit.object_id, unit.version) in ends for day in unit.days}
     for day in sorted(days):
         context.instance.report_runless_asset_event(dg.AssetMaterialization(feed.contract.key, partition=day))
+
+
+def _announce_empty_days(context: dg.SensorEvaluationContext, feed: CsvFeed, units: Ledger, now: datetime) -> None:
+    """A day without deliveries is a partition like any other: what waits for whole weeks or for all days gets them."""
+    days = units.feed_days(feed.name)
+    complete = business_date(now - feed.grace) - timedelta(days=1)
+    empty = empty_days(FIRST_BUSINESS_DATE, complete, days.delivered, days.empty, now=now, rest=feed.rest)
+    for day in empty:
+        context.instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                feed.contract.key,
+                partition=day.isoformat(),
+                description="No deliveries for this day.",
+                metadata={"dagster/partition_row_count": 0},
+            )
+        )
+    if empty:
+        context.log.info(f"{len(empty)} days without deliveries, from {empty[0]} to {empty[-1]}, announced as empty.")
+        units.note_empty_days(feed.name, empty, now)
 
 
 def _unusable_name(feed: CsvFeed, name: str) -> Message:

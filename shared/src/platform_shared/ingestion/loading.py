@@ -173,9 +173,8 @@ class BatchLoader:
             if read.written is None:
                 return outcomes
             good = sorted(read.loaded)
-            self.ledger.note_days(
-                self.feed, batch_id, {name: [day.isoformat() for day in read.loaded[name].days] for name in good}
-            )
+            touched = {name: [day.isoformat() for day in read.loaded[name].days] for name in good}
+            self.ledger.note_days(self.feed, batch_id, touched, self.clock())
             self._prolong(batch_id)
             held = [(unit.object_id, unit.version) for unit in wanted]
             replace_objects(

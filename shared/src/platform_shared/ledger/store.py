@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from platform_shared.ledger.messages import Message, put_message
 from platform_shared.ledger.migrate import ensure_schema
-from platform_shared.ledger.tables import UNITS
+from platform_shared.ledger.tables import DAYS, UNITS
 from platform_shared.postgres import PLATFORM_SCHEMA, PostgresServer
 
 
@@ -63,6 +63,14 @@ class Lease:
     expires_at: datetime
     units: tuple[tuple[str, str], ...]
     """(object id, version) of each unit."""
+
+
+@dataclass(frozen=True)
+class FeedDays:
+    """Days of a feed: those that (may) have had rows with the instant of the last, and those announced as empty."""
+
+    delivered: Mapping[date, datetime]
+    empty: frozenset[date]
 
 
 @dataclass(frozen=True)
@@ -224,7 +232,7 @@ class Ledger:
                 f"{feed}: batch {batch_id} holds {held} of its {len(units)} units; a later batch has the others."
             )
 
-    def note_days(self, feed: str, batch_id: str, days: Mapping[str, Sequence[str]]) -> None:
+    def note_days(self, feed: str, batch_id: str, days: Mapping[str, Sequence[str]], now: datetime) -> None:
         """Notes the days (ISO) that each object of the batch has rows of, before they are committed: a run that dies
         after its commit has not announced them yet."""
         with self._engine.begin() as connection:
@@ -234,6 +242,38 @@ class Ledger:
                     .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.object_id == object_id)
                     .values(days=list(touched))
                 )
+            delivered = {date.fromisoformat(day) for touched in days.values() for day in touched}
+            self._note_feed_days(connection, feed, delivered, True, now)
+
+    def note_empty_days(self, feed: str, days: Iterable[date], now: datetime) -> None:
+        """Notes days that were announced as empty; a day that has had rows stays one that has."""
+        with self._engine.begin() as connection:
+            self._note_feed_days(connection, feed, days, False, now)
+
+    def _note_feed_days(
+        self, connection: sa.Connection, feed: str, days: Iterable[date], delivered: bool, now: datetime
+    ) -> None:
+        # In order, so that two batches that note the same days do not wait for each other in a circle.
+        values = [{"feed": feed, "day": day, "delivered": delivered, "noted_at": now} for day in sorted(days)]
+        if values:
+            statement = insert(DAYS).values(values)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[DAYS.c.feed, DAYS.c.day],
+                    set_={"delivered": statement.excluded.delivered, "noted_at": statement.excluded.noted_at},
+                    where=statement.excluded.delivered,
+                )
+            )
+
+    def feed_days(self, feed: str) -> FeedDays:
+        """The days of a feed that were loaded (or came as far as `note_days`), and those announced as empty."""
+        query = sa.select(DAYS).where(DAYS.c.feed == feed)
+        with self._engine.begin() as connection:
+            rows = connection.execute(query).all()
+        return FeedDays(
+            {row.day: row.noted_at for row in rows if row.delivered},
+            frozenset(row.day for row in rows if not row.delivered),
+        )
 
     def days(self, feed: str, object_ids: Sequence[str]) -> list[str]:
         """All days (ISO, sorted) that any version of these objects has had rows of."""

@@ -29,6 +29,15 @@ UNITS = sa.Table(
     sa.Index("units_batch", "batch_id"),
 )
 
+DAYS = sa.Table(
+    "days",
+    METADATA,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("delivered", sa.Boolean, nullable=False),
+    sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+)
+
 MESSAGES = sa.Table(
     "messages",
     METADATA,

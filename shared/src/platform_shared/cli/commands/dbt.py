@@ -11,22 +11,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dbt's exit code. A writing command competes with the platform's own dbt runs for the same tables; pause those."""
+    """Dbt's exit code. It waits for its turn among the platform's own dbt runs."""
     import os
     import subprocess
 
     from platform_shared.dbt.executable import dbt_executable
-    from platform_shared.dbt.running import dbt_variables
+    from platform_shared.dbt.running import dbt_turn
     from platform_shared.settings import local_home
     from platform_shared.workspace.projects import workspace_root
 
     root = workspace_root()
     project = root / "dbt_project"
     command = [dbt_executable(), *arguments.arguments]
-    variables = {
-        **os.environ,
-        **dbt_variables(local_home(root)),
-        "DBT_PROJECT_DIR": str(project),
-        "DBT_PROFILES_DIR": str(project),
-    }
-    return subprocess.run(command, env=variables, check=False).returncode
+    with dbt_turn(local_home(root)) as variables:
+        variables |= {"DBT_PROJECT_DIR": str(project), "DBT_PROFILES_DIR": str(project)}
+        return subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
