@@ -2,7 +2,8 @@
 
 One embedded Postgres serves a test session. Each test that asks for `platform_home` gets a folder and a database of its
 own, copied in 40 ms from one with all tables in place; the database is gone when the test ends, and the server when the
-session does. Dagster is imported by the fixtures that need it: most tests of the repository do not.
+session does. One S3 server serves a session likewise, empty for each test that asks for it. Dagster is imported by the
+fixtures that need it: most tests of the repository do not.
 """
 
 import tempfile
@@ -20,6 +21,8 @@ from platform_shared.settings import Home
 if TYPE_CHECKING:
     from platform_shared.postgres import PostgresServer
     from platform_shared.testing.daemon import DaemonHarness, Location
+    from platform_shared.testing.faulty_proxy import FaultyProxy
+    from platform_shared.testing.s3_server import S3Server
 
     OpenHarness = Callable[[Mapping[str, Location], datetime], DaemonHarness]
 
@@ -81,6 +84,35 @@ def daemon_harness(platform_home: Home) -> "Iterator[OpenHarness]":
 
     with ExitStack() as stack:
         yield lambda locations, now: stack.enter_context(DaemonHarness(locations, platform_home, now))
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> "Iterator[S3Server]":
+    """The session's S3 server; tests use it through `s3_server`."""
+    from platform_shared.testing.s3_server import s3_server
+
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_server(s3_process: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Server":
+    """An S3 server without a bucket, which the test may kill; PLATFORM_S3_ENDPOINT_URL and AWS_* name it."""
+    s3_process.start()
+    s3_process.reset()
+    for name, value in s3_process.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_process
+
+
+@pytest.fixture
+def s3_proxy(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[FaultyProxy]":
+    """A proxy in front of `s3_server` that misbehaves when told; PLATFORM_S3_ENDPOINT_URL names the proxy."""
+    from platform_shared.testing.faulty_proxy import faulty_proxy
+
+    with faulty_proxy(s3_server.endpoint_url) as proxy:
+        monkeypatch.setenv("PLATFORM_S3_ENDPOINT_URL", proxy.url)
+        yield proxy
 
 
 def _administer(server: "PostgresServer", statement: str) -> None:
