@@ -17,8 +17,8 @@ class StopSignal:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait that long or until asked to stop; true if asked."""
+    def wait(self, seconds: float | None) -> bool:
+        """Wait that long, for ever with None, or until asked to stop; true if asked. Any number of threads may wait."""
         return bool(select.select([self._asked], [], [], seconds)[0])
 
     def _on_signal(self, *_: object) -> None:
