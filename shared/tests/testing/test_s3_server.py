@@ -12,6 +12,14 @@ from botocore.exceptions import EndpointConnectionError
 
 from platform_shared.testing.s3_server import S3Server, s3_server
 
+STARTER = """
+from platform_shared.testing.s3_server import S3Server
+
+server = S3Server()
+print(server.endpoint_url, flush=True)
+input()
+"""
+
 
 @pytest.mark.parametrize("time", ["first", "second"])
 def test_each_test_gets_it_empty(s3_server: S3Server, time: str) -> None:
@@ -59,11 +67,8 @@ def test_a_server_that_a_test_has_killed_serves_the_next(request: pytest.Fixture
 
 
 def test_it_ends_with_the_process_that_started_it() -> None:
-    program = (
-        "from platform_shared.testing.s3_server import S3Server; print(S3Server().endpoint_url, flush=True); input()"
-    )
     starter = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", STARTER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert starter.stdout is not None
     address = urlsplit(starter.stdout.readline().strip())
