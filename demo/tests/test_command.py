@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from demo_world.__main__ import MOST_DAYS
 from demo_world.calendar import business_day, data_day, last_complete_trading_days
 from demo_world.source import store_day_files
+from platform_shared.testing.s3_server import S3Server
 
 NamesIn = Callable[[Path], set[str]]
 
@@ -27,9 +29,10 @@ def command(landing: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "demo_world", "--landing", str(landing), "--now", NOW, *options]
 
 
-def run(landing: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run(landing: Path, *options: str, s3: S3Server | None = None) -> subprocess.CompletedProcess[str]:
+    environment = ENVIRONMENT | (s3.environment if s3 else {})
     return subprocess.run(
-        command(landing, *options), env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        command(landing, *options), env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -65,7 +68,13 @@ def test_the_last_days_land_and_a_second_run_touches_nothing(tmp_path: Path, nam
 
 @pytest.mark.parametrize(
     "options",
-    [["--now", "2025-07-05T12:00:00"], ["--now", "2016-05-05T12:00:00Z"], ["--days", "363"], ["--per-minute", "0"]],
+    [
+        ["--now", "2025-07-05T12:00:00"],
+        ["--now", "2016-05-05T12:00:00Z"],
+        ["--days", "363"],
+        ["--per-minute", "0"],
+        ["--s3-endpoint", "nowhere"],
+    ],
 )
 def test_an_option_that_makes_no_sense_is_refused_without_a_traceback(tmp_path: Path, options: list[str]) -> None:
     refused = run(tmp_path, *options)
@@ -73,6 +82,49 @@ def test_an_option_that_makes_no_sense_is_refused_without_a_traceback(tmp_path: 
     assert "error:" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "weeks"),
+    [("0", []), ("1", ["2025-06-23"]), ("14", ["2025-06-16", "2025-06-23"])],
+)
+def test_with_an_endpoint_the_bucket_is_filled_after_the_files(
+    tmp_path: Path, s3_server: S3Server, days: str, weeks: list[str]
+) -> None:
+    done = run(tmp_path, "--days", days, "--s3-endpoint", s3_server.endpoint_url, s3=s3_server)
+    assert (done.returncode, done.stderr) == (0, "")
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["feed"] for each in reports] == [
+        *["order_lines"] * int(days),
+        "households",
+        *["promotions"] * len(weeks),
+    ]
+    assert [each["week"] for each in reports if each["feed"] == "promotions"] == weeks
+    keys = [entry["Key"] for entry in s3_server.client.list_objects_v2(Bucket="retailer")["Contents"]]
+    assert len([key for key in keys if key.startswith("customer_data/")]) == 9
+    assert keys[9:] == [f"promotions/week={week}/promotions.parquet" for week in weeks]
+
+
+def test_a_server_that_takes_nothing_makes_a_past_that_did_not_take_place(tmp_path: Path) -> None:
+    # Nobody listens on a port that has just been given back.
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    program = (
+        "import sys, demo_world.__main__ as world; world.S3_PATIENCE_SECONDS = 0; sys.exit(world.main(sys.argv[1:]))"
+    )
+    _, _, _, *arguments = command(tmp_path, "--days", "0", "--s3-endpoint", url)
+    credentials = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=ENVIRONMENT | credentials,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert url in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @settings(max_examples=20)
@@ -92,7 +144,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         started.append(
             subprocess.Popen(
                 command(tmp_path, *options),
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -139,6 +191,24 @@ def test_a_signal_ends_it_at_once_and_leaves_whole_files_only(
     days = {date.fromisoformat(name[:10]) for name in found}
     whole = {file.name: file.content for day in days for file in store_day_files(day)}
     assert all((landed / name).read_bytes() == whole[name] for name in found)
+
+
+def test_a_server_that_hangs_holds_up_neither_files_nor_the_end(
+    tmp_path: Path, names_in: NamesIn, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = start("--days", "0", "--today", "--per-minute", "600", "--s3-endpoint", url)
+        silent.settimeout(30)
+        connection, _ = silent.accept()
+        with connection:
+            assert process.stderr is not None
+            assert [process.stderr.readline() for _ in range(3)]
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert len(names_in(tmp_path / "order_lines")) >= 3
 
 
 def test_today_is_the_day_in_new_york_and_goes_on_over_its_midnight(

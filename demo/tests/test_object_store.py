@@ -58,15 +58,21 @@ def test_it_serves_says_one_line_and_ends_when_asked(start: Start, number: signa
     assert store.returncode == 0
 
 
+def test_its_bucket_keeps_all_versions(start: Start) -> None:
+    client = connect(endpoint(start()))
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["retailer"]
+    assert client.get_bucket_versioning(Bucket="retailer")["Status"] == "Enabled"
+
+
 def test_started_again_on_its_port_it_has_forgotten_all(start: Start) -> None:
     store = start()
     where = endpoint(store)
-    connect(where).create_bucket(Bucket="shop")
+    connect(where).put_object(Bucket="retailer", Key="k", Body=b"body")
     store.kill()
     store.wait()
     again = start("--port", str(urlsplit(where).port))
     assert endpoint(again) == where
-    assert connect(where).list_buckets()["Buckets"] == []
+    assert connect(where).list_objects_v2(Bucket="retailer")["KeyCount"] == 0
 
 
 def test_a_taken_port_is_said_without_a_traceback(start: Start) -> None:

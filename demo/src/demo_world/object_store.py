@@ -1,6 +1,7 @@
 """The command `python -m demo_world.object_store`: the retailer's S3, on the loopback interface.
 
-It holds everything in memory and forgets it when it stops, by design: whoever reads it must live with that.
+It holds everything in memory and forgets it when it stops, by design: whoever reads it must live with that. It starts
+with the retailer's bucket, and nothing in it.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from demo_world.bucket import bucket_without_credentials
 from demo_world.stopping import StopSignal
 
 HOST = "127.0.0.1"
@@ -29,15 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     stop = StopSignal()
     application = DomainDispatcherApplication(create_backend_app)
-    # Made here and not for the first request: the line below promises that it answers.
-    application.get_application({"PATH_INFO": "/"})
     server = make_server(HOST, options.port, application, threaded=True, request_handler=_QuietHandler)
-    serving = Thread(target=server.serve_forever, name="server")
-    serving.start()
-    print(f"S3 serves at http://{HOST}:{server.port}", flush=True)
+    # Nothing is kept, so nothing is to be brought to an end: the thread ends with the process.
+    Thread(target=server.serve_forever, name="server", daemon=True).start()
+    endpoint_url = f"http://{HOST}:{server.port}"
+    bucket_without_credentials(endpoint_url).make()
+    print(f"S3 serves at {endpoint_url}", flush=True)
     stop.wait(None)
-    server.shutdown()
-    serving.join()
     return 0
 
 

@@ -1,7 +1,5 @@
 """The demo world at work: past days quickly, then today's files a few a minute."""
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,6 +8,7 @@ from pathlib import Path
 
 from demo_world.calendar import business_day, closing_instant, data_day
 from demo_world.dropping import Manners, Outcome, drop, shuffled
+from demo_world.reporting import report, tell
 from demo_world.source import StoreDayFile, store_day_files
 
 FEED = "order_lines"
@@ -39,7 +38,7 @@ class Player:
                 if self.wait(0):
                     return False
                 self._drop(file)
-            _report(day, files)
+            _report_day(day, files)
         return True
 
     def play_live(self, per_minute: float) -> None:
@@ -60,8 +59,8 @@ class Player:
             outcome = self._drop(file)
             if outcome is not Outcome.UNCHANGED:
                 due = self.clock() + interval
-                _tell(f"{file.name} {outcome.value}: {file.rows} lines, {file.sales} ({number} of {len(sendings)})")
-        _report(day, files)
+                tell(f"{file.name} {outcome.value}: {file.rows} lines, {file.sales} ({number} of {len(sendings)})")
+        _report_day(day, files)
         return self._wait_until(closes)
 
     def _files(self, day: date) -> list[StoreDayFile]:
@@ -83,7 +82,7 @@ class Player:
         return False
 
 
-def _report(day: date, files: Sequence[StoreDayFile]) -> None:
+def _report_day(day: date, files: Sequence[StoreDayFile]) -> None:
     summary = {
         "feed": FEED,
         "day": f"{day}",
@@ -92,8 +91,4 @@ def _report(day: date, files: Sequence[StoreDayFile]) -> None:
         "sales": f"{sum((file.sales for file in files), Decimal('0.00'))}",
         "data_day": f"{data_day(day)}",
     }
-    print(json.dumps(summary), flush=True)
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    report(summary)

