@@ -83,14 +83,15 @@ def one_more() -> None: ...
 defs = dg.Definitions.merge(defs, dg.Definitions(assets=[one_more]))
 """
 
-DEMO_WORLD = """
+PART_OF_THE_DEMO_WORLD = """
 import sys
 import time
 
-print("the demo world plays with", *sys.argv[1:], flush=True)
+print("{says}", *sys.argv[1:], flush=True)
 while True:
     time.sleep(1)
 """
+S3_VARIABLES = ("PLATFORM_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 
 T = TypeVar("T")
 
@@ -116,7 +117,10 @@ class Workspace:
         self._write("pyproject.toml", "")
         self._write("shared/src/library/__init__.py", 'NAME = "thing"\n')
         self._write("demo/demo_world/__init__.py", "")
-        self._write("demo/demo_world/__main__.py", DEMO_WORLD)
+        self._write(
+            "demo/demo_world/__main__.py", PART_OF_THE_DEMO_WORLD.replace("{says}", "the demo world plays with")
+        )
+        self._write("demo/demo_world/object_store.py", PART_OF_THE_DEMO_WORLD.replace("{says}", "S3 serves with"))
         for name in ("alpha", "beta"):
             self._write(f"projects/{name}/pyproject.toml", f'[tool.dg.project]\nroot_module = "{name}"\n')
             self._write(f"projects/{name}/src/{name}/__init__.py", "")
@@ -153,7 +157,7 @@ def prepare(home: Home) -> None:
 class MakeDev:
     """A `make dev` under way, in a process group of its own as in a terminal."""
 
-    def __init__(self, workspace: Workspace, folder: Path, *flags: str) -> None:
+    def __init__(self, workspace: Workspace, folder: Path, *flags: str, **variables: str) -> None:
         self.port = free_port()
         self.folder = folder
         self._marker = uuid.uuid4().hex
@@ -163,7 +167,7 @@ class MakeDev:
             self.process = subprocess.Popen(
                 arguments,
                 cwd=workspace.root,
-                env=environment(workspace) | {MARKER: self._marker, FOLDER_OF_RUNS: str(folder)},
+                env=environment(workspace) | {MARKER: self._marker, FOLDER_OF_RUNS: str(folder)} | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -229,6 +233,11 @@ class MakeDev:
 
         return until(found)[0]
 
+    def told_of_s3(self, word: str) -> dict[str, str]:
+        """What this child finds in its environment."""
+        environ = self.child(word).environ()
+        return {name: environ[name] for name in S3_VARIABLES if name in environ}
+
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE_SECONDS)
@@ -242,7 +251,8 @@ class MakeDev:
 
 
 def environment(workspace: Workspace, home: Home | None = None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER", "PLATFORM"))}
+    ours = ("DAGSTER", "PLATFORM", "AWS")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     for name in ("PORT", "DEMO"):
         inherited.pop(name, None)
     return inherited | {"PLATFORM_HOME": str((home or workspace.home).root), "PYTHONPATH": workspace.python_path}
@@ -300,8 +310,8 @@ def dev(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def start(workspace: Workspace, tmp_path: Path) -> Iterator[Callable[..., MakeDev]]:
     started = []
 
-    def start(*flags: str) -> MakeDev:
-        started.append(MakeDev(workspace, tmp_path, *flags))
+    def start(*flags: str, **variables: str) -> MakeDev:
+        started.append(MakeDev(workspace, tmp_path, *flags, **variables))
         return started[-1].ready()
 
     yield start
@@ -327,6 +337,9 @@ class TestServing:
     def test_it_takes_one_process_for_each_part(self, dev: MakeDev) -> None:
         supervisor_locations_daemon_page = 1 + 2 + 1 + 1
         until(lambda: len(dev.processes()) == supervisor_locations_daemon_page)
+
+    def test_without_the_demo_world_nothing_is_said_of_s3(self, dev: MakeDev) -> None:
+        assert {word: dev.told_of_s3(word) for word in ("alpha", "daemon")} == {"alpha": {}, "daemon": {}}
 
     def test_a_taken_port_is_said_with_who_has_it(self, dev: MakeDev, workspace: Workspace, tmp_path: Path) -> None:
         prepare(elsewhere := Home(tmp_path / "home"))
@@ -403,11 +416,42 @@ def test_a_location_that_does_not_load_shows_its_error_until_an_edit_repairs_it(
 
 def test_ctrl_c_ends_all_but_postgres(start: Callable[..., MakeDev], workspace: Workspace) -> None:
     dev = start()
-    dev.says(f"the demo world plays with --landing {workspace.home.landing} --days 14 --today --per-minute 6")
+    dev.says("the demo world plays with", "S3 serves with")
     os.killpg(dev.process.pid, signal.SIGINT)
     assert dev.process.wait(PATIENCE_SECONDS) == 0
     assert dev.processes() == []
     assert embedded_is_running(workspace.home)
+
+
+def test_the_demo_world_brings_an_s3_server_which_all_know_and_which_comes_back_where_it_was(
+    start: Callable[..., MakeDev], workspace: Workspace
+) -> None:
+    dev = start()
+    dead = dev.child("demo_world.object_store")
+    port = dead.cmdline()[-1]
+    dev.says(f"S3 serves with --port {port}")
+    where = f"--landing {workspace.home.landing} --s3-endpoint http://127.0.0.1:{port}"
+    dev.says(f"the demo world plays with {where} --days 14 --today --per-minute 6")
+    told = dict(zip(S3_VARIABLES, (f"http://127.0.0.1:{port}", "demo", "demo", "us-east-1"), strict=True))
+    for word in ("alpha", "daemon", "webserver", "demo_world"):
+        assert dev.told_of_s3(word) == told
+    supervisor_locations_daemon_page_demo_s3 = 1 + 2 + 1 + 1 + 1 + 1
+    until(lambda: len(dev.processes()) == supervisor_locations_daemon_page_demo_s3)
+    dead.kill()
+    dev.says("✗ s3 ended by signal 9, restarted")
+    until(lambda: dev.child("demo_world.object_store").pid != dead.pid)
+    assert dev.child("demo_world.object_store").cmdline()[-2:] == ["--port", port]
+    assert dev.end(signal.SIGTERM) == 0
+    assert dev.processes() == []
+
+
+def test_a_person_who_names_an_s3_gets_no_server(start: Callable[..., MakeDev], workspace: Workspace) -> None:
+    dev = start(PLATFORM_S3_ENDPOINT_URL="http://s3.example:9000")
+    where = f"--landing {workspace.home.landing} --s3-endpoint http://s3.example:9000"
+    dev.says(f"the demo world plays with {where} --days 14")
+    assert dev.told_of_s3("alpha") == {"PLATFORM_S3_ENDPOINT_URL": "http://s3.example:9000"}
+    supervisor_locations_daemon_page_demo = 1 + 2 + 1 + 1 + 1
+    until(lambda: len(dev.processes()) == supervisor_locations_daemon_page_demo)
 
 
 def test_ctrl_c_while_it_starts_ends_what_is_there(workspace: Workspace, tmp_path: Path) -> None:

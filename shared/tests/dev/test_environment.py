@@ -39,3 +39,13 @@ def test_all_have_one_home_whatever_a_file_says(tmp_path: Path) -> None:
 def test_they_run_where_dagster_finds_no_file_to_overrule_that(tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
     assert not (working_folder(tmp_path) / ".env").exists()
+
+
+def test_what_is_provided_is_for_where_nobody_says_anything(tmp_path: Path) -> None:
+    project = tmp_path / "projects" / "batch"
+    project.mkdir(parents=True)
+    (tmp_path / ".env").write_text("A=root\n")
+    (project / ".env").write_text("B=project\n")
+    provided = dict.fromkeys("ABCD", "provided")
+    told = child_environment({"C": "person"}, Home(tmp_path), tmp_path, project, provided)
+    assert {name: told[name] for name in "ABCD"} == {"A": "root", "B": "project", "C": "person", "D": "provided"}

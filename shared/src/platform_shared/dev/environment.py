@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from dotenv import dotenv_values
 
@@ -19,16 +20,22 @@ def working_folder(root: Path) -> Path:
 
 
 def child_environment(
-    environ: Mapping[str, str], home: Home, root: Path, project: Path | None = None
+    environ: Mapping[str, str],
+    home: Home,
+    root: Path,
+    project: Path | None = None,
+    provided: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """What a child gets: the root's .env, over it the project's, over both what the person set otherwise.
 
+    What is `provided` is for where none of these says anything.
     `make` exports the root's .env, so a variable that is as the file has it was not set by the person.
     """
     of_root = _read(root)
     of_person = {name: value for name, value in environ.items() if of_root.get(name) != value}
     of_project = _read(project) if project else {}
     return {
+        **provided,
         **of_root,
         **of_project,
         **of_person,

@@ -18,11 +18,11 @@ import duckdb
 from platform_shared.cli.formats import table
 from platform_shared.contracts import DAILY_SALES, RAW_ORDER_LINES
 from platform_shared.dev.preconditions import CannotStart
+from platform_shared.dev.world import DEMO_MODULE, world_arguments
 from platform_shared.ledger import Ledger, UnitState
 from platform_shared.settings import Home
 from platform_shared.warehouse import Warehouse
 
-DEMO_MODULE = "demo_world"
 FEED = "order_lines"
 REPORT = dg.AssetKey(["reports", "sales_report"])
 _CENT = Decimal("0.01")
@@ -55,9 +55,20 @@ class Progress:
     failed_runs: Sequence[str] = ()
 
 
-def played_day(line: str) -> PlayedDay:
-    """Reads a line that the demo world prints for a day."""
+@dataclass(frozen=True)
+class PlayedObjects:
+    """What one report of the demo world says that it put into S3."""
+
+    feed: str
+    objects: int
+    rows: int
+
+
+def played(line: str) -> PlayedDay | PlayedObjects:
+    """Reads a line that the demo world prints for a day of files, or for objects of another feed."""
     values = json.loads(line)
+    if values["feed"] != FEED:
+        return PlayedObjects(values["feed"], int(values["objects"]), int(values["rows"]))
     day = date.fromisoformat(values["day"])
     return PlayedDay(day, int(values["objects"]), int(values["rows"]), Decimal(values["sales"]))
 
@@ -136,15 +147,15 @@ def measure(warehouse: Warehouse, ledger: Ledger, instance: dg.DagsterInstance) 
     )
 
 
-async def play(home: Home, *, days: int, timeout: float, now: str | None) -> int:
+async def play(home: Home, *, days: int, timeout: float, now: str | None, environment: Mapping[str, str]) -> int:
     """Plays the last `days` complete days with trade and waits until all is fresh; prints progress and the table.
 
     Returns 0, or 1 with the reason on stderr: something failed for good, or `timeout` seconds went by. `now` (ISO 8601)
-    stands for the present.
+    stands for the present. The demo world gets this environment; it plays in S3 too if that says where it is.
     """
     began = time.monotonic()
-    played = await _play_days(home.landing, days, now)
-    if not played:
+    days_played, objects = await _play_days(home.landing, days, now, environment)
+    if not days_played:
         print("The demo world dropped nothing.", file=sys.stderr)
         return 1
     state, said = Progress(), ""
@@ -154,17 +165,17 @@ async def play(home: Home, *, days: int, timeout: float, now: str | None) -> int
         try:
             while True:
                 state = await asyncio.to_thread(measure, warehouse, ledger, instance)
-                missing, wrong = waits_for(played, state), problem(state)
+                missing, wrong = waits_for(days_played, state), problem(state)
                 if missing is None or wrong or time.monotonic() - began > timeout:
                     break
                 if missing != said:
                     print(f"  {time.monotonic() - began:4.0f} s  {missing}", flush=True)
                     said = missing
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            measured = await asyncio.to_thread(latency, home.landing, played, instance)
+            measured = await asyncio.to_thread(latency, home.landing, days_played, instance)
         finally:
             ledger.close()
-    rows = summary(played, state, measured, time.monotonic() - began)
+    rows = summary(days_played, objects, state, measured, time.monotonic() - began)
     print("\n" + table(["what", "how many", "sales, US $"], rows))
     if missing is None:
         print(f"All equal, to the cent. The state stays in {home.root}; the report is {home.reports}/sales_report.html")
@@ -174,25 +185,33 @@ async def play(home: Home, *, days: int, timeout: float, now: str | None) -> int
     return 1
 
 
-async def _play_days(landing: Path, days: int, now: str | None) -> list[PlayedDay]:
+async def _play_days(
+    landing: Path, days: int, now: str | None, environment: Mapping[str, str]
+) -> tuple[list[PlayedDay], list[PlayedObjects]]:
     landing.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", DEMO_MODULE, "--landing", str(landing), "--days", str(days)]
+    command = [sys.executable, "-m", DEMO_MODULE, *world_arguments(landing, environment), "--days", str(days)]
     command += ["--now", now] if now else []
-    world = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    world = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
     assert world.stdout is not None
-    played = []
+    days_played: list[PlayedDay] = []
+    objects: list[PlayedObjects] = []
     try:
         async for line in world.stdout:
-            day = played_day(line.decode())
-            print(f"  dropped {day.objects} files of {day.day}: {day.rows:,} lines, {day.sales:,.2f} $", flush=True)
-            played.append(day)
+            match played(line.decode()):
+                case PlayedDay() as day:
+                    lines = f"{day.rows:,} lines, {day.sales:,.2f} $"
+                    print(f"  dropped {day.objects} files of {day.day}: {lines}", flush=True)
+                    days_played.append(day)
+                case PlayedObjects() as put:
+                    print(f"  put {put.objects} objects of {put.feed} into S3: {put.rows:,} rows", flush=True)
+                    objects.append(put)
     except asyncio.CancelledError:
         # Only here: asyncio's way to signal a process that has just ended loses its exit code.
         world.terminate()
         raise
     if code := await world.wait():
         raise CannotStart(f"The demo world ended with {code}.")
-    return [day for day in played if day.objects]
+    return [day for day in days_played if day.objects], objects
 
 
 @dataclass(frozen=True)
@@ -217,14 +236,25 @@ def latency(landing: Path, played: Sequence[PlayedDay], instance: dg.DagsterInst
     return Latency(median(seconds), max(seconds)) if seconds else None
 
 
-def summary(played: Sequence[PlayedDay], now: Progress, measured: Latency | None, seconds: float) -> list[list[str]]:
+def summary(
+    played: Sequence[PlayedDay],
+    objects: Sequence[PlayedObjects],
+    now: Progress,
+    measured: Latency | None,
+    seconds: float,
+) -> list[list[str]]:
     """Rows of the closing table: what, how many, dollars."""
+    in_s3: dict[str, tuple[int, int]] = {}
+    for put in objects:
+        number, rows_of_feed = in_s3.get(put.feed, (0, 0))
+        in_s3[put.feed] = (number + put.objects, rows_of_feed + put.rows)
     rows = [
         [
             f"landing/{FEED}",
             f"{sum(day.objects for day in played):,} files, {len(played)} days",
             f"{sum((day.sales for day in played), Decimal(0)):,.2f}",
         ],
+        *([f"S3: {feed}", f"{number:,} objects, {many:,} rows", ""] for feed, (number, many) in in_s3.items()),
         [
             RAW_ORDER_LINES.key.to_user_string(),
             f"{sum(rows for rows, _ in now.raw.values()):,} rows",

@@ -1,4 +1,5 @@
-"""Ends everything in the order that loses least: first what starts runs, then the code servers that execute them.
+"""Ends everything in the order that loses least: first what starts runs, then the code servers that execute them, and
+last what runs may need until they end.
 
 A code server that gets SIGTERM waits for its runs. Those that are not done after the grace get SIGTERM too: they record
 that they were cut off, so that none stays STARTED. For one that cannot even do that its server records it.
@@ -33,6 +34,7 @@ class Impatience:
 async def stop(
     others: Sequence[Child],
     code_servers: Sequence[Child],
+    last: Sequence[Child],
     grace: float,
     impatience: Impatience,
     say: Callable[[str], None],
@@ -53,7 +55,10 @@ async def stop(
     signal_all(_runs(code_servers), signal.SIGKILL)
     await until_gone(code_servers, SECONDS_FOR_SERVERS_TO_RECORD, impatience.at_once)
     _kill(code_servers)
-    await until_gone([*others, *code_servers], SECONDS_TO_STOP, impatience.at_once)
+    _ask(last)
+    await until_gone(last, SECONDS_TO_STOP, impatience.hurry)
+    _kill(last)
+    await until_gone([*others, *code_servers, *last], SECONDS_TO_STOP, impatience.at_once)
 
 
 def _ask(children: Sequence[Child]) -> None:

@@ -25,12 +25,12 @@ from platform_shared.dev.preconditions import HOST, CannotStart
 from platform_shared.dev.processes import Child, Program
 from platform_shared.dev.sockets import private_folder
 from platform_shared.dev.stopping import Impatience, stop
+from platform_shared.dev.world import DEMO_MODULE, object_store, world_arguments
 from platform_shared.settings import Home
 from platform_shared.workspace.loading import interpreter
 from platform_shared.workspace.projects import Project
 
-DAEMON, WEBSERVER, DEMO = "daemon", "webserver", "demo"
-DEMO_MODULE = "demo_world"
+DAEMON, WEBSERVER, DEMO, S3 = "daemon", "webserver", "demo", "s3"
 DEMO_ARGUMENTS = ("--days", "14", "--today", "--per-minute", "6")
 
 SECONDS_FOR_SLOW_LOCATIONS = 20.0
@@ -43,7 +43,8 @@ _LOOK_EVERY_SECONDS = 0.03
 class Options:
     """What to run. `grace` is how many seconds runs are given to end when all is stopped.
 
-    Without a `port` there is no web page, and edits are not watched.
+    Without a `port` there is no web page, and edits are not watched. `demo` is for the demo world that plays live, and
+    `s3` for the S3 server that it fills.
     """
 
     root: Path
@@ -51,6 +52,7 @@ class Options:
     projects: tuple[Project, ...]
     port: int | None
     demo: bool
+    s3: bool
     verbose: bool
     grace: float
 
@@ -59,12 +61,16 @@ class Supervisor:
     """One run of `make dev`."""
 
     def __init__(self, options: Options) -> None:
-        names = [OURSELVES, DAEMON, WEBSERVER, DEMO, *(project.location_name for project in options.projects)]
+        names = [OURSELVES, DAEMON, WEBSERVER, DEMO, S3, *(project.location_name for project in options.projects)]
         self._options = options
         self._crew = Crew(options.home.root / "logs", Terminal(max(map(len, names))), options.verbose)
         self._impatience = Impatience()
         self._background = Background()
-        self._environment = child_environment(os.environ, options.home, options.root)
+        told = child_environment(os.environ, options.home, options.root)
+        self._store = object_store(told) if options.s3 else None
+        self._provided = self._store.environment if self._store else {}
+        self.environment = self._provided | told
+        """What all children get; those of a project may get more."""
         self._prefix = f"/{secrets.token_hex(8)}"
         self._folder = private_folder()
         self._others: dict[str, Child] = {}
@@ -79,7 +85,7 @@ class Supervisor:
             changes.watched(options.root, options.projects),
             self._locations,
             self._crew,
-            self._environment,
+            self.environment,
         )
 
     async def run(self, until: Callable[[], Awaitable[int]] | None = None) -> int:
@@ -129,9 +135,7 @@ class Supervisor:
         await asyncio.to_thread(_start_postgres, self._options.home)
         if await self._load_all() < len(self._locations):
             raise CannotStart("A code location does not load; the error is above.")
-        daemon = self._daemon()
-        await self._launch(daemon)
-        self._keep(daemon)
+        await self._start_daemon()
 
     async def _start_with_page(self, port: int) -> None:
         began = time.monotonic()
@@ -146,15 +150,22 @@ class Supervisor:
         await self._page_answers(port)
         base_url = f"http://{HOST}:{port}{self._prefix}"
         self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(self._locations)))
-        daemon = self._daemon()
-        await self._launch(daemon)
-        self._keep(daemon)
+        await self._start_daemon()
         demo = self._options.demo and importlib.util.find_spec(DEMO_MODULE) is not None
         if demo:
             await self._start_demo()
         self._crew.say(*announcements.next_steps(self._options.home, self._options.root, demo))
         self._background.start(self._editing.watch_for_projects())
         self._editing.serve(self._background)
+
+    async def _start_daemon(self) -> None:
+        """The daemon, and before it the S3 server that its sensors ask. The page waits for neither."""
+        programs = [self._program(DAEMON, Kind.DAEMON, "run", "-w", str(self._workspace()))]
+        if self._store is not None:
+            programs.insert(0, self._program(S3, Kind.MODULE, *self._store.arguments))
+        for program in programs:
+            await self._launch(program)
+            self._keep(program)
 
     async def _load_all(self, timeout: float | None = None) -> int:
         """How many locations serve their code by then; the others go on trying."""
@@ -167,7 +178,7 @@ class Supervisor:
         how = Start(
             python=interpreter(options.root, project),
             root=options.root,
-            environment=child_environment(os.environ, options.home, options.root, project.path),
+            environment=child_environment(os.environ, options.home, options.root, project.path, self._provided),
             start=self._crew.start,
         )
         return Location(project, socket, how, on_death=self._location_died)
@@ -176,11 +187,8 @@ class Supervisor:
         arguments = ("-h", HOST, "-p", str(port), "-w", str(self._workspace()))
         return self._program(WEBSERVER, Kind.WEBSERVER, *arguments, "--path-prefix", self._prefix)
 
-    def _daemon(self) -> Program:
-        return self._program(DAEMON, Kind.DAEMON, "run", "-w", str(self._workspace()))
-
     def _program(self, name: str, kind: Kind, *arguments: str) -> Program:
-        return Program(name, kind, arguments, self._environment, self._options.root)
+        return Program(name, kind, arguments, self.environment, self._options.root)
 
     def _workspace(self) -> Path:
         """The file that tells webserver and daemon where the code servers listen."""
@@ -240,7 +248,8 @@ class Supervisor:
     async def _start_demo(self) -> None:
         landing = self._options.home.landing
         landing.mkdir(parents=True, exist_ok=True)
-        demo = self._program(DEMO, Kind.MODULE, DEMO_MODULE, "--landing", str(landing), *DEMO_ARGUMENTS)
+        arguments = world_arguments(landing, self.environment)
+        demo = self._program(DEMO, Kind.MODULE, DEMO_MODULE, *arguments, *DEMO_ARGUMENTS)
         await self._launch(demo)
         self._others[DEMO].go()
         self._background.start(self._mourn(self._others[DEMO]))
@@ -257,7 +266,8 @@ class Supervisor:
         self._crew.say("stopping …")
         first = [self._others[name] for name in (DEMO, DAEMON, WEBSERVER) if name in self._others]
         code_servers = [server for location in self._locations.values() for server in location.servers]
-        await stop(first, code_servers, self._options.grace, self._impatience, self._crew.say)
+        last = [self._others[S3]] if S3 in self._others else []
+        await stop(first, code_servers, last, self._options.grace, self._impatience, self._crew.say)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._crew.say("stopped." if self._options.port is None else "stopped. Postgres goes on: `make down` ends it.")
         self._crew.close()

@@ -36,9 +36,16 @@ def run(arguments: argparse.Namespace) -> int:
     home = demo_home(current_home())
 
     async def supervise() -> int:
-        options = Options(root, home, projects(root), port=None, demo=False, verbose=False, grace=10.0)
-        return await Supervisor(options).run(
-            until=lambda: play(home, days=arguments.days, timeout=arguments.timeout, now=arguments.now)
+        options = Options(root, home, projects(root), port=None, demo=False, s3=True, verbose=False, grace=10.0)
+        supervisor = Supervisor(options)
+        return await supervisor.run(
+            until=lambda: play(
+                home,
+                days=arguments.days,
+                timeout=arguments.timeout,
+                now=arguments.now,
+                environment=supervisor.environment,
+            )
         )
 
     try:

@@ -10,7 +10,9 @@ OFF = ("0", "false", "no", "off")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help=f"of the web page (default: the variable PORT, else {DEFAULT_PORT})")
-    parser.add_argument("--no-demo", action="store_true", help="without the demo world (also: the variable DEMO=0)")
+    parser.add_argument(
+        "--no-demo", action="store_true", help="without the demo world and its S3 server (also: the variable DEMO=0)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show all that is printed, not only what needs a person")
     parser.add_argument(
         "--grace",
@@ -35,13 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     root = workspace_root()
     home = home_of(root, os.environ)
+    demo = not arguments.no_demo and os.environ.get("DEMO", "1").lower() not in OFF
     port = arguments.port if arguments.port is not None else _port_of_environment()
     options = Options(
         root=root,
         home=home,
         projects=projects(root),
         port=port,
-        demo=not arguments.no_demo and os.environ.get("DEMO", "1").lower() not in OFF,
+        demo=demo,
+        s3=demo,
         verbose=arguments.verbose,
         grace=arguments.grace,
     )

@@ -1,0 +1,52 @@
+"""How the demo world is started: who plays, and the S3 server that plays with it unless the person names one.
+
+The server keeps everything in memory. It has its port for as long as all runs: started again, it is found where it was.
+"""
+
+import importlib.util
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platform_shared.dev.preconditions import HOST
+
+DEMO_MODULE = "demo_world"
+OBJECT_STORE_MODULE = f"{DEMO_MODULE}.object_store"
+ENDPOINT_VARIABLE = "PLATFORM_S3_ENDPOINT_URL"
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A server to start on this port."""
+
+    port: int
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The module and its arguments."""
+        return (OBJECT_STORE_MODULE, "--port", str(self.port))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """By what the children find it. It believes everyone, but clients of S3 do not go without credentials."""
+        return {
+            ENDPOINT_VARIABLE: f"http://{HOST}:{self.port}",
+            "AWS_ACCESS_KEY_ID": "demo",
+            "AWS_SECRET_ACCESS_KEY": "demo",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+def object_store(environment: Mapping[str, str]) -> ObjectStore | None:
+    """One to start on a free port; None if the children's environment says where S3 is, or there is no demo world."""
+    if ENDPOINT_VARIABLE in environment or importlib.util.find_spec(DEMO_MODULE) is None:
+        return None
+    with socket.create_server((HOST, 0)) as probe:
+        return ObjectStore(probe.getsockname()[1])
+
+
+def world_arguments(landing: Path, environment: Mapping[str, str]) -> list[str]:
+    """Where the demo world is to play: in this folder, and in S3 if this environment says where that is."""
+    endpoint_url = environment.get(ENDPOINT_VARIABLE)
+    return ["--landing", str(landing), *(["--s3-endpoint", endpoint_url] if endpoint_url else [])]
