@@ -40,6 +40,7 @@ class Rule(StrEnum):
     DEPENDENCY = "A dependency that no location owns"
     INSTIGATOR = "A schedule or sensor without an explicit status or time zone"
     WARNING = "A warning while loading"
+    SENSOR = "A sensor that loses events or repeats itself"
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     from platform_shared.workspace.loading import load_snapshots
     from platform_shared.workspace.projects import workspace_lists, workspace_root
     from platform_shared.workspace.rules import findings
+    from platform_shared.workspace.sensor_lints import sensor_mistakes
 
     root = workspace_root()
     lists = workspace_lists(root)
     snapshots = load_snapshots(root, lists.projects)
-    found = findings(snapshots, lists)
+    found = [*findings(snapshots, lists), *sensor_mistakes(root)]
     print(_as_json(snapshots, found) if arguments.json else "\n".join(_report(snapshots, found)))
     return 1 if found else 0
 
