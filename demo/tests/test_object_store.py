@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import boto3
@@ -62,6 +63,19 @@ def test_its_bucket_keeps_all_versions(start: Start) -> None:
     client = connect(endpoint(start()))
     assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["retailer"]
     assert client.get_bucket_versioning(Bucket="retailer")["Status"] == "Enabled"
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}])
+def test_what_a_web_page_sends_is_refused(start: Start, headers: dict[str, str]) -> None:
+    where = endpoint(start())
+    connect(where).put_object(Bucket="retailer", Key="k", Body=b"body")
+    for method, path in [("PUT", "/retailer/k"), ("POST", "/moto-api/reset"), ("OPTIONS", "/retailer/k"), ("GET", "/")]:
+        connection = HTTPConnection(urlsplit(where).netloc, timeout=30)
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (403, None)
+        connection.close()
+    assert connect(where).get_object(Bucket="retailer", Key="k")["Body"].read() == b"body"
 
 
 def test_started_again_on_its_port_it_has_forgotten_all(start: Start) -> None:

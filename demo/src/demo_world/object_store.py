@@ -6,15 +6,19 @@ with the retailer's bucket, and nothing in it.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
 from demo_world.bucket import bucket_without_credentials
 from demo_world.stopping import StopSignal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
 
@@ -31,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     stop = StopSignal()
     application = DomainDispatcherApplication(create_backend_app)
-    server = make_server(HOST, options.port, application, threaded=True, request_handler=_QuietHandler)
+    guarded = _for_programs_only(application)
+    server = make_server(HOST, options.port, guarded, threaded=True, request_handler=_QuietHandler)
     # Nothing is kept, so nothing is to be brought to an end: the thread ends with the process.
     Thread(target=server.serve_forever, name="server", daemon=True).start()
     endpoint_url = f"http://{HOST}:{server.port}"
@@ -39,6 +44,19 @@ def main(arguments: Sequence[str]) -> int:
     print(f"S3 serves at {endpoint_url}", flush=True)
     stop.wait(None)
     return 0
+
+
+def _for_programs_only(application: "WSGIApplication") -> "WSGIApplication":
+    """Refuses what web pages send: a browser on this machine would deliver it for any page, and S3 believes everyone."""
+
+    def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # A page under a name of its own that leads here says that name, any other says where it is from.
+        if "HTTP_ORIGIN" in environ or urlsplit(f"//{environ.get('HTTP_HOST')}").hostname != HOST:
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"For programs on this machine, by its address only.\n"]
+        return application(environ, start_response)
+
+    return guarded
 
 
 if __name__ == "__main__":
