@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _for_programs_only(application: "WSGIApplication") -> "WSGIApplication":
-    """Refuses what web pages send: a browser on this machine would deliver it for any page, and S3 believes everyone."""
+    """Refuses what web pages send: a browser on this machine delivers it for any page, and S3 believes everyone."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # A page under a name of its own that leads here says that name, any other says where it is from.
