@@ -3,14 +3,24 @@
 from platform_shared.warehouse.connection import LAKE, Warehouse
 from platform_shared.warehouse.locks import LockLostError, table_lock
 from platform_shared.warehouse.sql import identifier, literal
-from platform_shared.warehouse.writing import TableName, Written, create_table, replace_objects, write_parquet
+from platform_shared.warehouse.writing import (
+    Rejects,
+    TableName,
+    Written,
+    add_columns,
+    create_table,
+    replace_objects,
+    write_parquet,
+)
 
 __all__ = [
     "LAKE",
     "LockLostError",
+    "Rejects",
     "TableName",
     "Warehouse",
     "Written",
+    "add_columns",
     "create_table",
     "identifier",
     "literal",

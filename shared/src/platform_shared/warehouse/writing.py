@@ -3,7 +3,8 @@
 import os
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import duckdb
 
 from platform_shared import faults
 from platform_shared.warehouse.connection import LAKE, Warehouse
-from platform_shared.warehouse.kept_files import fsync
+from platform_shared.warehouse.kept_files import fsync, kept_files
 from platform_shared.warehouse.locks import LockLostError, table_lock
 from platform_shared.warehouse.sql import identifier, literal, literals
 from platform_shared.warehouse.transactions import table_transaction
@@ -74,8 +75,12 @@ def write_parquet(
     folder = Path(warehouse.data_path, "batches", _safe(table.schema), _safe(table.name))
     path = folder / f"{_safe(batch)[:80]}-{uuid.uuid4().hex}.parquet"
     folder.mkdir(parents=True, exist_ok=True)
-    copied = connection.execute(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
-    row = copied.fetchone()
+    try:
+        copied = connection.execute(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        row = copied.fetchone()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     faults.point("warehouse.after_copy")
     # Up to the data path: a folder that is new is a name in the one above.
     for entry in (path, *path.parents[:4]):
@@ -89,6 +94,55 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
+def add_columns(
+    warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, table: TableName, columns: Mapping[str, str]
+) -> None:
+    """Adds those of `columns` (name -> DuckDB type) that the table does not have; in rows that are there they are NULL.
+
+    May be called by several at once, and again. Raises ValueError, and adds nothing, if a column is there with another
+    type; names in other letter case are the same. Raises LookupError if the table is not there.
+    """
+    if not _missing_columns(connection, table, columns):
+        return
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with table_transaction(
+                warehouse, connection, table.schema, table.name, message="add columns", details=dict(columns)
+            ):
+                # Somebody else may have added them while we waited for the lock.
+                for name, type_ in _missing_columns(connection, table, columns).items():
+                    connection.execute(f"ALTER TABLE {table.sql} ADD COLUMN {identifier(name)} {type_}")
+            return
+        except (LockLostError, duckdb.TransactionException):
+            if attempt == _ATTEMPTS:
+                raise
+
+
+def _missing_columns(
+    connection: duckdb.DuckDBPyConnection, table: TableName, columns: Mapping[str, str]
+) -> dict[str, str]:
+    rows = connection.execute(
+        f"SELECT lower(column_name), data_type FROM duckdb_columns() WHERE database_name = {literal(LAKE)} "
+        f"AND schema_name = {literal(table.schema)} AND table_name = {literal(table.name)}"
+    ).fetchall()
+    there = dict(rows)
+    missing = {name: type_ for name, type_ in columns.items() if name.lower() not in there}
+    for name in columns.keys() - missing.keys():
+        row = connection.execute(f"SELECT typeof(CAST(NULL AS {columns[name]}))").fetchone()
+        wanted, found = row[0] if row else "", there[name.lower()]
+        if wanted != found:
+            raise ValueError(f"Column {name!r} of {table} is {found}; it cannot be added as {wanted}")
+    return missing
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """The table of an object's bad lines, and the file with the new ones; None if there are none now."""
+
+    table: TableName
+    written: Written | None
+
+
 def replace_objects(
     warehouse: Warehouse,
     connection: duckdb.DuckDBPyConnection,
@@ -98,46 +152,100 @@ def replace_objects(
     *,
     message: str,
     details: Mapping[str, str],
+    rejects: Rejects | None = None,
     before_commit: Callable[[], None] = lambda: None,
 ) -> int:
     """Replaces all rows of `objects` by the file `written`, in one transaction; returns the snapshot id.
 
-    Repeating it with a newly written file changes nothing; the same file must not be given twice. `before_commit` is
-    called last, with the lock held, and vetoes by raising. `message` and `details` stand in the lake's snapshot.
-    Conflicts, a lost lock and a commit without an answer are tried again, three times in all.
+    With `rejects` their rows in that table are replaced, too, in the same transaction. A file may lack columns of its
+    table: they are NULL. Repeating it with newly written files changes nothing; the same file must not be given twice.
+    `before_commit` is called last, with the lock held, and vetoes by raising. `message` and `details` stand in the
+    lake's snapshot. Conflicts, a lost lock and a commit without an answer are tried again, three times in all.
     """
     if not objects:
         raise ValueError("replace_objects needs at least one object")
-    names = literals(objects)
     for attempt in range(1, _ATTEMPTS + 1):
-        path = written.path if attempt == 1 else _second_name(written.path)
         try:
-            with table_transaction(
-                warehouse,
-                connection,
-                table.schema,
-                table.name,
-                message=message,
-                details=details,
-                before_commit=before_commit,
+            with (
+                _second_table(warehouse, rejects.table if rejects else None) as check_second,
+                table_transaction(
+                    warehouse,
+                    connection,
+                    table.schema,
+                    table.name,
+                    message=message,
+                    details=details,
+                    before_commit=_one_by_one(before_commit, check_second),
+                ),
             ):
-                # The range lets DuckLake skip files by their statistics, which an IN list does not.
-                connection.execute(
-                    f"DELETE FROM {table.sql} WHERE {OBJECT_COLUMN} BETWEEN {literal(min(objects))} "
-                    f"AND {literal(max(objects))} AND {OBJECT_COLUMN} IN ({names})"
-                )
-                faults.point("warehouse.after_delete")
-                if written.rows:
-                    connection.execute(
-                        f"CALL ducklake_add_data_files({literal(LAKE)}, {literal(table.name)}, {literal(path)}, "
-                        f"schema => {literal(table.schema)}, hive_partitioning => false)"
-                    )
+                _replace(connection, table, objects, written, fresh_name=attempt > 1)
+                if rejects:
+                    _replace(connection, rejects.table, objects, rejects.written, fresh_name=attempt > 1)
             break
         except (LockLostError, duckdb.TransactionException):
             if attempt == _ATTEMPTS:
                 raise
     row = connection.execute(f"SELECT id FROM {LAKE}.last_committed_snapshot()").fetchone()
     return int(row[0]) if row else 0
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: TableName,
+    objects: Sequence[str],
+    written: Written | None,
+    *,
+    fresh_name: bool,
+) -> None:
+    # The range lets DuckLake skip files by their statistics, which an IN list does not.
+    connection.execute(
+        f"DELETE FROM {table.sql} WHERE {OBJECT_COLUMN} BETWEEN {literal(min(objects))} "
+        f"AND {literal(max(objects))} AND {OBJECT_COLUMN} IN ({literals(objects)})"
+    )
+    faults.point("warehouse.after_delete")
+    if written and written.rows:
+        path = _second_name(written.path) if fresh_name else written.path
+        connection.execute(
+            f"CALL ducklake_add_data_files({literal(LAKE)}, {literal(table.name)}, {literal(path)}, "
+            f"schema => {literal(table.schema)}, hive_partitioning => false, allow_missing => true)"
+        )
+
+
+def _one_by_one(*functions: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        for function in functions:
+            function()
+
+    return call
+
+
+@contextmanager
+def _second_table(warehouse: Warehouse, table: TableName | None) -> Iterator[Callable[[], None]]:
+    """Makes a second table a part of a transaction on another one; the function goes right before COMMIT.
+
+    The commit is fenced by the lock of the first table, which every writer of the second holds; the lock of the second
+    keeps maintenance away. It comes first: a transaction must begin with both locks held.
+    """
+    if table is None:
+        yield lambda: None
+        return
+    with table_lock(warehouse.server, str(table)) as lock:
+        files = kept_files(warehouse.data_path, lock, table.schema, table.name)
+        files.bring_back_leftovers()
+        before = files.present()
+        kept: list[str] = []
+
+        def check() -> None:
+            lock.check()
+            kept.extend(files.keep(before))
+
+        try:
+            yield check
+        except BaseException:
+            files.bring_back(kept)
+            raise
+        finally:
+            files.drop(kept)
 
 
 def _second_name(path: str) -> str:
