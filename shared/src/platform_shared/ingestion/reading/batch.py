@@ -46,6 +46,7 @@ MAXIMUM_NEW_COLUMNS = 100
 """That one batch adds to a table: more, and keys are data."""
 
 _PARTITION = f"{INTERNAL}partition"
+_IS_BAD = f"{INTERNAL}bad"
 _READERS: Mapping[Format, Callable[[Shape, Path], Reader]] = {
     Format.CSV: CsvReader,
     Format.JSON_LINES: JsonLinesReader,
@@ -243,8 +244,15 @@ class _Reading:
                 damaged[source.object_id] = f"{source.object_id}, not readable to its end ({first_line(error)})"
         return damaged
 
+    def _judged(self, sources: Sequence[Source], *, numbered: bool) -> str:
+        """The relation with the columns under their names, the partition, and whether anything is wrong.
+
+        What is volatile is not merged with the filter over it, where DuckDB would convert each value once more.
+        """
+        bad = " OR ".join(f"coalesce({condition}, false)" for condition, _, _ in self._problems())
+        return f"SELECT *, ({bad}) OR random() < 0 AS {_IS_BAD} FROM ({self._checked(sources, numbered=numbered)})"
+
     def _checked(self, sources: Sequence[Source], *, numbered: bool) -> str:
-        """The relation with the columns under their names, and the partition."""
         named = ", ".join(f"{value_name(i)} AS {identifier(t.name)}" for i, t in enumerate(self._targets))
         partition = self._shape.partition
         found = f"TRY(CAST(({partition.expression}) AS DATE))" if partition else "NULL::DATE"
@@ -289,8 +297,9 @@ class _Reading:
         if partition:
             columns[partition.column] = _PARTITION
         names = ", ".join(f"{value} AS {identifier(name)}" for name, value in columns.items())
-        bad = " OR ".join(f"coalesce({condition}, false)" for condition, _, _ in self._problems())
-        return f"SELECT {names}, {self._provenance()} FROM ({self._checked(sources, numbered=False)}) WHERE NOT ({bad})"
+        return f"""
+            SELECT {names}, {self._provenance()} FROM ({self._judged(sources, numbered=False)}) WHERE NOT {_IS_BAD}
+        """
 
     def _bad_rows(self, sources: Sequence[Source]) -> str:
         """(provenance, line, column_name, reason, content) of the bad lines.
@@ -298,7 +307,6 @@ class _Reading:
         Where quotes are not closed, a record may be lines of others: each of its lines is a bad one.
         """
         problems = self._problems()
-        bad = " OR ".join(f"coalesce({condition}, false)" for condition, _, _ in problems)
         column = " ".join(f"WHEN {condition} THEN {literal(name)}" for condition, name, _ in problems)
         reason = " ".join(f"WHEN {condition} THEN {reason}" for condition, _, reason in problems)
         lines = f"CASE WHEN {FAULT} IS NULL THEN [{CONTENT}] ELSE string_split({CONTENT}, chr(10)) END"
@@ -308,7 +316,7 @@ class _Reading:
             FROM (SELECT *, unnest(range(1, len(lines__) + 1)) AS at__ FROM (
                 SELECT {self._provenance()}, {NUMBER}, {lines} AS lines__,
                     nullif(CASE {column} END, '') AS column_name, CASE {reason} END AS reason
-                FROM ({self._checked(sources, numbered=True)}) WHERE {bad}))
+                FROM ({self._judged(sources, numbered=True)}) WHERE {_IS_BAD}))
         """
 
     def _provenance(self) -> str:

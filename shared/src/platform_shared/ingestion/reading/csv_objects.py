@@ -36,11 +36,14 @@ class CsvReader:
     def __init__(self, shape: Shape, folder: Path) -> None:
         self._delimiter = shape.delimiter
         other = re.escape(shape.delimiter)
-        self._simple = f'(?:(?:"[^"{other}]*"|[^"{other}][^{other}]*|){other})*'
-        self._strict = f'(?:(?:"(?:[^"]|"")*"|[^"{other}][^{other}]*|){other})*'
-        self._field = f'("(?:[^"]|"")*"|[^"{other}][^{other}]*|){other}'
+        record = "(?:{field}" + other + ")*{field}"
+        # All quotes are around fields and can go, and no delimiter is in any of them: it can be split by that.
+        self._simple = record.replace("{field}", f'(?:"[^"{other}]*"|[^"{other}]*)')
+        field = f'(?:"(?:[^"]|"")*"|[^"{other}][^{other}]*|)'
+        self._strict = record.replace("{field}", field)
+        self._field = f"({field}){other}"
         self._store = LinesStore(
-            folder, shape.limits, header=True, delimiter=shape.delimiter, broken=self._malformed("line")
+            folder, shape.limits, header=True, delimiter=shape.delimiter, broken=f"{self._kind('line')} = 3"
         )
         self._headers: dict[str, tuple[str, ...]] = {}
 
@@ -92,19 +95,17 @@ class CsvReader:
             raise UnreadableError(f"line 1: column {', '.join(map(repr, twice))} is there twice")
         return tuple(names)
 
-    def _malformed(self, line: str) -> str:
-        """SQL: whether the line's quotes are not those of a whole record."""
-        return (
-            f"CASE WHEN contains({line}, '\"') "
-            f"THEN NOT regexp_full_match({line} || {literal(self._delimiter)}, {literal(self._strict)}) ELSE false END"
-        )
+    def _kind(self, line: str) -> str:
+        """SQL: 0 for a line without quotes, 1 for a simple one, 2 for any record, 3 for what is none."""
+        return f"""CASE WHEN NOT contains({line}, '"') THEN 0
+            WHEN regexp_full_match({line}, {literal(self._simple)}) THEN 1
+            WHEN regexp_full_match({line}, {literal(self._strict)}) THEN 2 ELSE 3 END"""
 
-    def _fields(self, line: str) -> str:
-        ended = f"{line} || {literal(self._delimiter)}"
-        split = f"string_split({line}, {literal(self._delimiter)})"
-        return f"""CASE WHEN NOT contains({line}, '"') THEN {split}
-            WHEN regexp_full_match({ended}, {literal(self._simple)}) THEN {split}
-            ELSE regexp_extract_all({ended}, {literal(self._field)}, 1) END"""
+    def _fields(self) -> str:
+        delimiter = literal(self._delimiter)
+        return f"""CASE kind__ WHEN 0 THEN string_split(line, {delimiter})
+            WHEN 1 THEN string_split(replace(line, '"', ''), {delimiter})
+            ELSE regexp_extract_all(line || {delimiter}, {literal(self._field)}, 1) END"""
 
     def _parsed(self, lines: str, rewritten: bool, header: tuple[str, ...], targets: Sequence[Target]) -> str:
         texts, values, lost = [], [], []
@@ -123,12 +124,13 @@ class CsvReader:
             values.append(f"{convert(text, target.type)} AS {value_name(index)}")
             lost.append(f"{is_lost(text, value_name(index), target.type)} AS {lost_name(index)}")
         fault = f"""CASE {f"WHEN contains(line, '{INVALID}') THEN 'it is not UTF-8'" if rewritten else ""}
-            WHEN {self._malformed("line")} THEN 'a quote is not closed, or something follows the one that closes'
+            WHEN kind__ = 3 THEN 'a quote is not closed, or something follows the one that closes'
             WHEN len(fields__) <> {len(header)}
             THEN 'it has ' || len(fields__) || ' fields, the header has {len(header)}' END"""
         return f"""
             SELECT *, {", ".join(lost)} FROM (
             SELECT *, {", ".join(values)} FROM (
             SELECT {OBJECT}, {VERSION}, {CONTENT}, {NUMBER}, {fault} AS {FAULT}, {", ".join(texts)} FROM (
-            SELECT *, {self._fields("line")} AS fields__ FROM ({lines}))))
+            SELECT *, {self._fields()} AS fields__ FROM (
+            SELECT *, {self._kind("line")} AS kind__ FROM ({lines})))))
         """

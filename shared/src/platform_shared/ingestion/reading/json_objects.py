@@ -27,7 +27,7 @@ from platform_shared.ingestion.reading.unpacking import INVALID, UnreadableError
 from platform_shared.ingestion.reading.values import convert, is_exact, is_lost, is_nested
 from platform_shared.warehouse.sql import literal, literals
 
-_IS_OBJECT = "json_valid(line) AND starts_with(ltrim(line), '{')"
+_IS_OBJECT = "(starts_with(line, '{') OR regexp_matches(line, '^[ \\t]*\\{'))"
 
 
 class JsonLinesReader:
@@ -55,7 +55,7 @@ class JsonLinesReader:
                 SELECT {OBJECT}, key, list(DISTINCT {_KIND}) FROM (
                     SELECT {OBJECT}, key, json_extract(line, '/' || {_pointer("key")}) AS value
                     FROM (SELECT {OBJECT}, line, unnest(list_filter(
-                        CASE WHEN {_IS_OBJECT} THEN json_keys(line) ELSE [] END,
+                        CASE WHEN json_valid(line) AND {_IS_OBJECT} THEN json_keys(line) ELSE [] END,
                         lambda k: NOT list_contains([{literals(names)}], k))) AS key FROM ({lines})))
                 GROUP BY ALL
             """).fetchall()
@@ -109,10 +109,8 @@ class JsonLinesReader:
             SELECT * EXCLUDE (line, keys__), {", ".join(lost)} FROM (
             SELECT *, {fault} AS {FAULT}, {", ".join(values)} FROM (
             SELECT * EXCLUDE (fields__), {", ".join(texts)} FROM (
-            SELECT *,
-                CASE WHEN {_IS_OBJECT} THEN json_transform(line, {literal(json.dumps(wanted))}) END AS fields__,
-                CASE WHEN {_IS_OBJECT} THEN json_keys(line) END AS keys__
-            FROM ({lines}))))
+            SELECT *, CASE WHEN fields__ IS NOT NULL AND {_IS_OBJECT} THEN json_keys(line) END AS keys__ FROM (
+            SELECT *, TRY(json_transform(line, {literal(json.dumps(wanted))})) AS fields__ FROM ({lines})))))
         """
 
 
