@@ -402,3 +402,16 @@ def test_instants_are_kept_to_the_microsecond_and_with_their_offset(
     read = csv.read({"a.csv": f"t\n{text}\n"}, columns=columns, partition=None)
     expected = type_ == "TIMESTAMPTZ" if good == "offset" else good
     assert bool(read.loaded) is expected, read.bad
+
+
+def test_a_type_that_parquet_cannot_hold_is_refused(csv: Any) -> None:
+    with pytest.raises(ValueError, match=r"column i: HUGEINT .* DECIMAL\(38,0\)"):
+        csv.read({"a.csv": "i\n1\n"}, columns=(Column("i", "HUGEINT", ""),), partition=None)
+
+
+@pytest.mark.parametrize("name", ["_loaded_at", "__reading_x"])
+def test_declared_columns_must_not_take_names_of_the_platform(csv: Any, name: str) -> None:
+    with pytest.raises(ValueError, match="the platform's own"):
+        csv.read({}, columns=(Column(name, "BIGINT", ""),))
+    with pytest.raises(ValueError, match="declared twice"):
+        csv.read({}, columns=(Column("a", "BIGINT", ""), Column("A", "BIGINT", "")))

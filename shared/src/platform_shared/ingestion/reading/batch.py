@@ -141,12 +141,17 @@ class _Reading:
         return [source for source in sources if source.object_id not in self._bad]
 
     def _declared(self) -> list[Target]:
-        """The declared columns, with their types as DuckDB spells them."""
+        """The declared columns, with their types as DuckDB spells them. Raises ValueError for one that loses digits."""
         columns = self._shape.columns
         spelled = self._connection.execute(
             "SELECT " + ", ".join(f"typeof(CAST(NULL AS {column.type}))" for column in columns)
         ).fetchone()
         assert spelled is not None
+        for column, type_ in zip(columns, spelled, strict=True):
+            if type_ in ("HUGEINT", "UHUGEINT"):
+                raise ValueError(
+                    f"column {column.name}: {type_} is a double in DuckDB's Parquet files; declare it as DECIMAL(38,0)"
+                )
         return [Target(c.name, type_, c.required) for c, type_ in zip(columns, spelled, strict=True)]
 
     def _settle_columns(self, sources: Sequence[Source]) -> tuple[list[Source], dict[str, str]]:
