@@ -19,6 +19,7 @@ from platform_shared.partitions import FIRST_BUSINESS_DATE
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 from platform_shared.testing.daemon import DaemonError, DaemonHarness
+from platform_shared.testing.ticks import Tick
 from platform_shared.warehouse import Warehouse
 
 FEED = "order_lines"
@@ -55,9 +56,14 @@ class Platform:
         """Lines (or the text) appear under the name complete, as careful senders write them."""
         return deliver(self.home, name, *content)
 
+    def look(self) -> Tick:
+        """One look of the feed's sensor."""
+        (tick,) = self.daemon.tick_sensors(f"{FEED}_landing_sensor")
+        return tick
+
     def load(self) -> list[dg.DagsterRun]:
         """One look of the sensor, and the runs that it asks for."""
-        self.daemon.tick_sensors()
+        self.look()
         return self.daemon.execute_runs()
 
     def rows(self) -> list[tuple[str, int, str, Decimal]]:
@@ -93,8 +99,8 @@ class Platform:
     def announced(self) -> list[str | None]:
         return self.daemon.materialized(TABLE)
 
-    def check_passes(self) -> bool | None:
-        result = self.daemon.check(TABLE, "no_file_in_quarantine")
+    def check_passes(self, name: str = "nothing_in_quarantine") -> bool | None:
+        result = self.daemon.check(TABLE, name)
         assert result is None or result.passed or result.severity is dg.AssetCheckSeverity.WARN
         return result.passed if result else None
 
@@ -201,18 +207,18 @@ def test_bad_files_are_set_aside_with_the_place_and_the_others_load(platform: Pl
     assert reasons["number.csv"].startswith("number.csv, line 3, column quantity: ")
     assert reasons["header.csv"].startswith("header.csv, line 1: missing column quantity; unknown column 'qty'")
     assert reasons["torn.csv"].startswith("torn.csv, line 3")
-    assert "Found: 6" in reasons["torn.csv"]
-    assert reasons["day.csv"].startswith("day.csv: 1 rows have a business date outside 2025-01-06")
+    assert "it has 6 fields, the header has 11" in reasons["torn.csv"]
+    assert reasons["day.csv"].startswith("day.csv, line 3, column business_date: 2024-01-01 is outside 2025-01-06 to ")
 
     notes = {path: json.loads(path.read_text()) for path in (platform.home.quarantine / FEED).glob("*.reason.json")}
     assert {note["object"]: note["reason"] for note in notes.values()} == reasons
     (of_number,) = (path for path, note in notes.items() if note["object"] == "number.csv")
     assert of_number.with_name(of_number.name.removesuffix(".reason.json")).read_bytes() == number.read_bytes()
-    assert sorted(platform.messages()) == [f"{FEED}: {name} is set aside" for name in sorted(reasons)]
+    assert platform.messages() == [f"{FEED}: 4 objects set aside"]
     assert platform.check_passes() is False
 
     assert platform.load() == []
-    assert len(platform.messages()) == 4
+    assert len(platform.messages()) == 1
 
 
 def test_a_corrected_file_loads_and_the_check_passes_again(platform: Platform) -> None:
@@ -238,8 +244,8 @@ def test_rows_of_a_good_version_stay_while_a_bad_one_is_in_quarantine(platform: 
 def test_a_file_that_was_just_written_waits(open_at: Callable[[datetime], Platform], platform_home: Home) -> None:
     written = deliver(platform_home, "a.csv", Line(1)).stat().st_ctime
     platform = open_at(datetime.fromtimestamp(written, UTC) + timedelta(seconds=1))
-    (tick,) = platform.daemon.tick_sensors()
-    assert (tick.status, tick.skip_reason) == ("SKIPPED", "1 files are still being written")
+    tick = platform.look()
+    assert (tick.status, tick.skip_reason) == ("SKIPPED", "of 1 objects: 1 still being written")
     assert len(platform.load()) == 1
     assert platform.baskets() == [1]
 
@@ -252,13 +258,13 @@ def test_temporary_and_hidden_files_are_never_read(platform: Platform) -> None:
 
 
 def test_a_landing_folder_that_goes_away_is_an_error_and_no_deletion(platform: Platform) -> None:
-    (tick,) = platform.daemon.tick_sensors()
-    assert tick.skip_reason == "nothing was delivered yet: the landing folder is not there"
+    tick = platform.look()
+    assert tick.skip_reason.startswith("Nothing was delivered yet: The landing folder 'order_lines' does not exist.")
     platform.deliver("a.csv", Line(1))
     platform.load()
     (platform.home.landing / FEED).rename(platform.home.landing / "away")
     with pytest.raises(DaemonError, match="landing folder 'order_lines' does not exist"):
-        platform.daemon.tick_sensors()
+        platform.look()
     assert [unit.state for unit in platform.units()] == [UnitState.LOADED]
 
 
@@ -269,7 +275,7 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
         for _ in range(5):
             platform.daemon.advance(timedelta(minutes=6))
-            platform.daemon.tick_sensors()
+            platform.look()
             requested = platform.units(UnitState.REQUESTED)
             batches.append(sorted(sum(u.batch_id == b for u in requested) for b in {u.batch_id for u in requested}))
             platform.daemon.execute_runs(may_fail=True)
@@ -278,7 +284,7 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     assert attempts == ["1", "2", "3", "3"]
     reasons = set(platform.set_aside().values())
     assert reasons == {"3 tries failed; the last one: RuntimeError: the lake is under water"}
-    assert len(platform.messages()) == 6
+    assert platform.messages() == [f"{FEED}: 6 objects set aside"]
     assert platform.rows() == []
 
     platform.deliver("0.csv", Line(0, value="1.00"))
@@ -288,7 +294,7 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
 
 def test_a_canceled_run_gives_its_files_back(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
-    (tick,) = platform.daemon.tick_sensors()
+    tick = platform.look()
     platform.daemon.cancel(tick.run_ids[0])
     assert platform.load() == []
     platform.daemon.advance(timedelta(seconds=31))
@@ -299,7 +305,7 @@ def test_a_canceled_run_gives_its_files_back(platform: Platform) -> None:
 
 def test_a_run_that_dies_without_a_word_is_replaced_when_its_lease_runs_out(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
-    (tick,) = platform.daemon.tick_sensors()
+    tick = platform.look()
     platform.daemon.lose(tick.run_ids[0])
     assert platform.load() == []
     platform.daemon.advance(timedelta(minutes=10))
@@ -309,10 +315,10 @@ def test_a_run_that_dies_without_a_word_is_replaced_when_its_lease_runs_out(plat
 
 def test_a_run_that_waits_long_in_the_queue_keeps_its_batch_and_its_tries(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
-    (tick,) = platform.daemon.tick_sensors()
+    tick = platform.look()
     for _ in range(8):
         platform.daemon.advance(timedelta(minutes=5))
-        (later,) = platform.daemon.tick_sensors()
+        later = platform.look()
         assert later.run_ids == ()
     (run,) = platform.daemon.execute_runs()
     assert run.run_id == tick.run_ids[0]
@@ -322,11 +328,11 @@ def test_a_run_that_waits_long_in_the_queue_keeps_its_batch_and_its_tries(platfo
 
 def test_a_short_outage_sets_nothing_aside(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
-    platform.daemon.tick_sensors()
+    platform.look()
     with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
         platform.daemon.execute_runs(may_fail=True)
         for _ in range(4):
-            platform.daemon.tick_sensors()
+            platform.look()
             platform.daemon.execute_runs(may_fail=True)
     platform.daemon.advance(timedelta(seconds=31))
     platform.load()
@@ -337,12 +343,11 @@ def test_a_short_outage_sets_nothing_aside(platform: Platform) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("mixed.csv", f"{HEADER}\r\n{Line(8)}\n{Line(9)}\r\n", "mixed.csv"),
         ("empty_key.csv", csv(Line(8), "7,31,,900001,1,2.50,0.00,0.00,0.00,9,2025-03-03T17:00:00Z"), "line 3, column"),
         ("long_line.csv", csv(Line(8), "7" * 3_000_000), "long_line.csv"),
         ("é" * 100 + ".csv", csv(Line(8, quantity="x")), "line 2, column quantity"),
     ],
-    ids=["mixed line ends", "empty key", "line of 3 MB", "long name"],
+    ids=["empty key", "line of 3 MB", "long name"],
 )
 def test_one_bad_file_never_holds_up_its_batch(platform: Platform, name: str, content: str, said: str) -> None:
     platform.deliver(name, content)
@@ -353,6 +358,30 @@ def test_one_bad_file_never_holds_up_its_batch(platform: Platform, name: str, co
     assert set_aside == name
     assert said in reason
     assert len(platform.messages()) == 1
+
+
+def test_line_ends_of_all_kinds_in_one_file_lose_no_row(platform: Platform) -> None:
+    platform.deliver("mixed.csv", f"{HEADER}\r\n{Line(8)}\n{Line(9)}\r\n")
+    platform.load()
+    assert platform.baskets() == [8, 9]
+
+
+def test_a_few_bad_rows_are_rejected_with_their_place_and_the_others_load(platform: Platform) -> None:
+    lines = [Line(basket) for basket in range(200)]
+    platform.deliver("a.csv", *lines[:100], Line(900, value="1.005"), *lines[100:])
+    platform.load()
+    assert platform.baskets() == list(range(200))
+    assert platform.set_aside() == {}
+    with Warehouse.of(platform.home).connect(read_only=True) as connection:
+        (reject,) = connection.execute(
+            "SELECT _source_object, line, column_name, content FROM lake.raw.order_lines_rejects"
+        ).fetchall()
+    assert reject == ("a.csv", 102, "sales_value", str(Line(900, value="1.005")))
+    assert platform.check_passes("no_row_rejected") is False
+
+    platform.deliver("a.csv", *lines)
+    platform.load()
+    assert platform.check_passes("no_row_rejected") is True
 
 
 def test_marks_in_a_name_stand_for_themselves(platform: Platform) -> None:
@@ -371,13 +400,13 @@ def test_a_name_that_is_no_text_is_told_once_and_holds_up_nothing(platform: Plat
     platform.load()
     platform.load()
     assert platform.baskets() == [1]
-    assert platform.messages() == [f"{FEED}: a file's name is not UTF-8"]
+    assert platform.messages() == [f"{FEED}: caf\\xe9.csv is not loaded"]
 
 
 @pytest.mark.parametrize("after", ["a bad version", "gone"])
 def test_days_that_a_dead_run_committed_are_announced_whatever_comes_next(platform: Platform, after: str) -> None:
     platform.deliver("a.csv", Line(1))
-    platform.daemon.tick_sensors()
+    platform.look()
     with failing_at("ingestion.before_announce", RuntimeError("killed")):
         platform.daemon.execute_runs(may_fail=True)
     assert platform.announced() == []
@@ -385,6 +414,7 @@ def test_days_that_a_dead_run_committed_are_announced_whatever_comes_next(platfo
         (platform.home.landing / FEED / "a.csv").unlink()
     else:
         platform.deliver("a.csv", Line(1, quantity="one"))
+    platform.daemon.advance(timedelta(seconds=31))
     platform.load()
     assert platform.baskets() == [1]
     assert platform.announced() == [MON]
@@ -404,7 +434,7 @@ def test_the_button_in_the_ui_changes_nothing_and_does_not_fail(platform: Platfo
 
 def test_a_crash_after_the_commit_loads_and_announces_again_without_duplicates(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
-    platform.daemon.tick_sensors()
+    platform.look()
     with failing_at("ingestion.before_announce", RuntimeError("killed")):
         platform.daemon.execute_runs(may_fail=True)
     assert platform.baskets() == [1]
@@ -419,7 +449,7 @@ def test_a_file_that_goes_back_after_a_crash_in_between_is_loaded_again(platform
     platform.deliver("a.csv", Line(1))
     platform.load()
     platform.deliver("a.csv", Line(2))
-    platform.daemon.tick_sensors()
+    platform.look()
     with failing_at("ingestion.before_ledger", RuntimeError("killed")):
         platform.daemon.execute_runs(may_fail=True)
     assert platform.baskets() == [2]

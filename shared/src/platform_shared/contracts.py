@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from platform_shared.partitions import BUSINESS_DAYS
+from platform_shared.partitions import BUSINESS_DAYS, BUSINESS_WEEKS
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,38 @@ RAW_ORDER_LINES = Contract(
     ),
 )
 
+RAW_HOUSEHOLDS = Contract(
+    schema="raw",
+    table="households",
+    owner="ingestion",
+    description="Demographics of the households that gave them (801 of 2,469); one row a household.",
+    columns=(
+        Column("household_id", "BIGINT", "Household.", required=True),
+        Column("age", "VARCHAR", "Age range of the head, in years.", required=True),
+        Column("income", "VARCHAR", "Income range, in thousands of US dollars a year.", required=True),
+        Column("home_ownership", "VARCHAR", "Owner, renter, or probably one of them; empty if unknown."),
+        Column("marital_status", "VARCHAR", "Married or unmarried; empty if unknown."),
+        Column("household_size", "VARCHAR", "Persons, 1 to 5+."),
+        Column("household_comp", "VARCHAR", "Adults and children, in words."),
+        Column("kids_count", "VARCHAR", "Children, 0 to 3+; may be unknown."),
+    ),
+)
+
+RAW_PROMOTIONS = Contract(
+    schema="raw",
+    table="promotions",
+    owner="ingestion",
+    description="Products on display or in the mailer of a store in a week; one row a product, store and week.",
+    partitions=BUSINESS_WEEKS,
+    columns=(
+        Column("product_id", "BIGINT", "Product promoted.", required=True),
+        Column("store_id", "BIGINT", "Store that promoted it.", required=True),
+        Column("display_location", "VARCHAR", "Code of the place in the store; 0 is none.", required=True),
+        Column("mailer_location", "VARCHAR", "Code of the place in the mailer; 0 is none.", required=True),
+        Column("week", "BIGINT", "Week of the source's year, 1 to 53.", required=True),
+    ),
+)
+
 DAILY_SALES = Contract(
     schema="marts",
     table="daily_sales",
@@ -136,4 +168,4 @@ HOUSEHOLD_SPEND = Contract(
     ),
 )
 
-CONTRACTS: tuple[Contract, ...] = (RAW_ORDER_LINES, DAILY_SALES, HOUSEHOLD_SPEND)
+CONTRACTS: tuple[Contract, ...] = (RAW_ORDER_LINES, RAW_HOUSEHOLDS, RAW_PROMOTIONS, DAILY_SALES, HOUSEHOLD_SPEND)

@@ -1,6 +1,7 @@
 """Partitions that more than one location uses."""
 
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -15,6 +16,43 @@ BUSINESS_DAYS = dg.DailyPartitionsDefinition(
     start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE, end_offset=1
 )
 """Daily, New York, today included: today's partition is open and grows as files come."""
+
+
+BUSINESS_WEEKS = dg.WeeklyPartitionsDefinition(
+    start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE, day_offset=1, end_offset=1
+)
+"""Weekly from Monday, New York, this week included."""
+
+
+@dataclass(frozen=True)
+class Periods:
+    """How a raw table is partitioned: by periods of `days`, each named by its first day, which stands in `column`."""
+
+    definition: dg.PartitionsDefinition[str]
+    column: str
+    days: int
+
+    def open(self, now: datetime) -> date:
+        """The first day of the period that `now` (aware) lies in."""
+        today = business_date(now)
+        return today - timedelta(days=(today - FIRST_BUSINESS_DATE).days % self.days)
+
+    def last_complete(self, now: datetime, grace: timedelta) -> date:
+        """The newest period that ended at least `grace` before `now`."""
+        return self.open(now - grace) - timedelta(days=self.days)
+
+
+_PERIODS = (Periods(BUSINESS_DAYS, "business_date", 1), Periods(BUSINESS_WEEKS, "business_week", 7))
+
+
+def periods_of(definition: dg.PartitionsDefinition[str] | None) -> Periods | None:
+    """The periods of a table by business day or week, None for a table without partitions. ValueError for others."""
+    if definition is None:
+        return None
+    for periods in _PERIODS:
+        if periods.definition is definition:
+            return periods
+    raise ValueError("Raw tables are partitioned by BUSINESS_DAYS, by BUSINESS_WEEKS, or not at all.")
 
 
 def business_date(instant: datetime) -> date:

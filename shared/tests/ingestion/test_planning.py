@@ -1,150 +1,154 @@
-"""What a sensor asks for, as a function of the listing, the ledger and the limits."""
+"""What a sensor asks for, as a function of the ledger and the limits."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_shared.ingestion.landing import LandedFile
-from platform_shared.ingestion.planning import Batch, Limits, Plan, plan
+from platform_shared.ingestion.planning import Batch, Gate, Limits, Plan, plan
 from platform_shared.ledger import Outcome, Unit, UnitState
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(hours=1)
 SOON = NOW + timedelta(minutes=5)
-LIMITS = Limits(files_per_batch=100, bytes_per_batch=1000, batches_in_flight=2, attempts=3)
+LIMITS = Limits(objects_per_batch=100, bytes_per_batch=1000, batches_in_flight=2, attempts=3)
 
 
-def file(name: str, version: int = 1, *, size: int = 10, changed: datetime = LONG_AGO) -> LandedFile:
-    """A listed file; its version is told by its inode."""
-    nanoseconds = int(changed.timestamp()) * 10**9
-    return LandedFile(name, size, nanoseconds, nanoseconds, inode=version)
+def waits(
+    name: str,
+    version: int = 1,
+    *,
+    size: int = 10,
+    attempts: int = 0,
+    reason: str | None = None,
+    seen: datetime = LONG_AGO,
+    changed: datetime = LONG_AGO,
+) -> Unit:
+    """A version that waits for a batch."""
+    return Unit(name, str(version), UnitState.DISCOVERED, size, seen, attempts, reason=reason, changed_at=changed)
 
 
-def waits(landed: LandedFile, attempts: int = 0, reason: str | None = None, seen: datetime = LONG_AGO) -> Unit:
-    """The unit of a file that waits for a batch."""
-    return Unit(
-        landed.object_id, landed.version, UnitState.DISCOVERED, landed.size_bytes, seen, attempts, reason=reason
-    )
-
-
-def in_flight(landed: LandedFile, batch: str = "earlier", until: datetime = SOON, attempts: int = 1) -> Unit:
-    return replace(waits(landed, attempts), state=UnitState.REQUESTED, batch_id=batch, lease_expires_at=until)
+def in_flight(name: str, version: int = 1, batch: str = "earlier", until: datetime = SOON, **more: Any) -> Unit:
+    unit = waits(name, version, **{"attempts": 1, **more})
+    return replace(unit, state=UnitState.REQUESTED, batch_id=batch, lease_expires_at=until)
 
 
 def planned(
-    listing: Sequence[LandedFile],
     units: Sequence[Unit],
     limits: Limits = LIMITS,
     unchanged: dict[tuple[str, str], str] | None = None,
+    *,
+    unmarked: set[str] | None = None,
+    gate: Gate | None = None,
 ) -> Plan:
-    return plan("orders", listing, units, unchanged or {}, limits, NOW)
+    return plan("orders", units, unchanged or {}, unmarked or set(), limits, gate or Gate(), NOW)
 
 
 def names(batch: Batch) -> list[str]:
     return [name for name, _ in batch.lease.units]
 
 
-def key(landed: LandedFile) -> tuple[str, str]:
-    return landed.object_id, landed.version
+def key(unit: Unit) -> tuple[str, str]:
+    return unit.object_id, unit.version
 
 
-def test_new_files_share_a_batch() -> None:
-    files = [file("a"), file("b")]
-    (batch,) = planned(files, [waits(each) for each in files]).batches
-    assert batch.lease.units == tuple(map(key, files))
+def waiting(result: Plan) -> int:
+    return result.settling + result.pausing + result.gathering + result.queued
+
+
+def test_new_objects_share_a_batch() -> None:
+    units = [waits("a"), waits("b")]
+    (batch,) = planned(units).batches
+    assert batch.lease.units == tuple(map(key, units))
     assert (batch.attempt, batch.lease.feed, batch.lease.expires_at) == (1, "orders", NOW + LIMITS.lease)
 
 
 def test_nothing_open_means_nothing_to_do() -> None:
-    assert planned([file("a")], []) == Plan()
+    assert planned([]) == Plan()
 
 
-def test_a_batch_is_bounded_by_files_and_the_rest_waits() -> None:
-    files = [file(f"{number:03}") for number in range(250)]
-    result = planned(files, [waits(each) for each in files])
+def test_a_batch_is_bounded_by_objects_and_the_rest_waits() -> None:
+    result = planned([waits(f"{number:03}") for number in range(250)])
     assert [len(batch.lease.units) for batch in result.batches] == [100, 100]
-    assert (result.waiting, result.settling) == (50, 0)
+    assert (result.queued, waiting(result)) == (50, 50)
 
 
-def test_a_batch_is_bounded_by_bytes_but_takes_one_file_of_any_size() -> None:
-    files = [file("a", size=600), file("b", size=600), file("c", size=5000)]
-    result = planned(files, [waits(each) for each in files], replace(LIMITS, batches_in_flight=3))
+def test_a_batch_is_bounded_by_bytes_but_takes_one_object_of_any_size() -> None:
+    units = [waits("a", size=600), waits("b", size=600), waits("c", size=5000)]
+    result = planned(units, replace(LIMITS, batches_in_flight=3))
     assert [names(batch) for batch in result.batches] == [["a"], ["b"], ["c"]]
 
 
 def test_the_oldest_go_first() -> None:
-    files = [file("a"), file("b"), file("c")]
-    seen = {"a": NOW, "b": LONG_AGO, "c": LONG_AGO - timedelta(hours=1)}
-    units = [waits(each, seen=seen[each.object_id]) for each in files]
-    result = planned(files, units, replace(LIMITS, files_per_batch=1))
+    units = [waits("a", seen=NOW), waits("b"), waits("c", seen=LONG_AGO - timedelta(hours=1))]
+    result = planned(units, replace(LIMITS, objects_per_batch=1))
     assert [names(batch) for batch in result.batches] == [["c"], ["b"]]
 
 
 def test_batches_in_flight_take_their_slots() -> None:
-    files = [file("a"), file("b"), file("c")]
-    result = planned(files, [in_flight(files[0], "1"), in_flight(files[1], "2"), waits(files[2])])
+    result = planned([in_flight("a", batch="1"), in_flight("b", batch="2"), waits("c")])
     assert result.batches == ()
-    assert result.waiting == 1
+    assert (result.in_flight, result.queued) == (2, 1)
 
 
-def test_a_lease_that_ran_out_frees_its_slot_and_its_file() -> None:
-    landed = file("a")
-    (batch,) = planned([landed], [in_flight(landed, until=NOW)], replace(LIMITS, batches_in_flight=1)).batches
+def test_a_lease_that_ran_out_frees_its_slot_and_its_object() -> None:
+    (batch,) = planned([in_flight("a", until=NOW)], replace(LIMITS, batches_in_flight=1)).batches
     assert (names(batch), batch.attempt) == (["a"], 2)
 
 
-def test_a_file_that_is_being_written_waits() -> None:
-    fresh = file("a", changed=NOW - timedelta(seconds=1))
-    result = planned([fresh], [waits(fresh, seen=NOW)])
-    assert result == Plan(waiting=1, settling=1)
+def test_an_object_that_is_being_written_waits() -> None:
+    result = planned([waits("a", changed=NOW - timedelta(seconds=1), seen=NOW)])
+    assert result == Plan(settling=1)
 
 
-def test_a_file_whose_clock_is_ahead_is_taken_when_it_was_seen_unchanged_for_long_enough() -> None:
-    ahead = file("a", changed=NOW + timedelta(hours=3))
-    assert planned([ahead], [waits(ahead, seen=NOW - timedelta(seconds=1))]).settling == 1
-    assert len(planned([ahead], [waits(ahead, seen=NOW - LIMITS.settle)]).batches) == 1
+def test_an_object_whose_clock_is_ahead_is_taken_when_it_was_seen_unchanged_for_long_enough() -> None:
+    ahead = NOW + timedelta(hours=3)
+    assert planned([waits("a", changed=ahead, seen=NOW - timedelta(seconds=1))]).settling == 1
+    assert len(planned([waits("a", changed=ahead, seen=NOW - LIMITS.settle)]).batches) == 1
 
 
-def test_a_version_that_is_not_listed_any_more_is_superseded() -> None:
-    result = planned([file("a", 2)], [waits(file("a", 1)), waits(file("a", 2)), waits(file("gone"))])
-    assert {(outcome.object_id, outcome.state, outcome.reason) for outcome in result.ended} == {
-        ("a", UnitState.SUPERSEDED, "a newer version is there"),
-        ("gone", UnitState.SUPERSEDED, "the file is gone"),
-    }
-    assert [batch.lease.units for batch in result.batches] == [(key(file("a", 2)),)]
+def test_an_object_without_its_marker_waits_however_old_it_is() -> None:
+    result = planned([waits("a"), waits("b")], unmarked={"a"})
+    assert [names(batch) for batch in result.batches] == [["b"]]
+    assert result.settling == 1
+
+
+def test_only_the_version_seen_last_is_asked_for() -> None:
+    result = planned([waits("a", 2, seen=LONG_AGO), waits("a", 1, seen=NOW)])
+    assert [(outcome.version, outcome.state, outcome.reason) for outcome in result.ended] == [
+        ("2", UnitState.SUPERSEDED, "a newer version is there")
+    ]
+    assert [batch.lease.units for batch in result.batches] == [(("a", "1"),)]
 
 
 def test_a_new_version_waits_until_the_old_one_is_done() -> None:
-    result = planned([file("a", 2)], [in_flight(file("a", 1)), waits(file("a", 2))])
-    assert (result.batches, result.ended, result.waiting) == ((), (), 1)
+    result = planned([in_flight("a", 1), waits("a", 2, seen=NOW)])
+    assert (result.batches, result.ended, result.pausing) == ((), (), 1)
 
 
 def test_known_bytes_end_without_a_batch() -> None:
-    landed = file("a")
-    result = planned([landed], [waits(landed)], unchanged={key(landed): "hash"})
+    unit = waits("a")
+    result = planned([unit], unchanged={key(unit): "hash"})
     assert result.batches == ()
     assert result.ended == (
-        Outcome(*key(landed), UnitState.UNCHANGED, "hash", reason="the same bytes as the loaded version"),
+        Outcome(*key(unit), UnitState.UNCHANGED, "hash", reason="the same bytes as the loaded version"),
     )
 
 
-def test_a_failed_file_waits_for_its_pause() -> None:
-    failed, other = file("a"), file("b")
-    units = [replace(waits(failed, 1, "disk full"), retry_at=NOW + timedelta(seconds=1)), waits(other)]
-    result = planned([failed, other], units)
+def test_a_failed_object_waits_for_its_pause() -> None:
+    failed = waits("a", attempts=1, reason="disk full")
+    result = planned([replace(failed, retry_at=NOW + timedelta(seconds=1)), waits("b")])
     assert [names(batch) for batch in result.batches] == [["b"]]
-    assert (result.waiting, result.settling) == (1, 0)
-    rested = [replace(units[0], retry_at=NOW)]
-    assert [names(batch) for batch in planned([failed], rested).batches] == [["a"]]
+    assert (result.pausing, waiting(result)) == (1, 1)
+    assert [names(batch) for batch in planned([replace(failed, retry_at=NOW)]).batches] == [["a"]]
 
 
 def test_used_up_tries_end_in_quarantine_with_the_last_reason() -> None:
-    told, silent = file("a"), file("b")
-    result = planned([told, silent], [waits(told, 3, "disk full"), in_flight(silent, until=NOW, attempts=3)])
+    result = planned([waits("a", attempts=3, reason="disk full"), in_flight("b", until=NOW, attempts=3)])
     assert [(outcome.state, outcome.reason) for outcome in result.ended] == [
         (UnitState.QUARANTINED, "3 tries failed; the last one: disk full"),
         (UnitState.QUARANTINED, "3 tries failed; the last one: the run ended without a word, its lease ran out"),
@@ -152,22 +156,49 @@ def test_used_up_tries_end_in_quarantine_with_the_last_reason() -> None:
 
 
 def test_later_tries_go_in_ever_smaller_batches_of_their_own() -> None:
-    files = [file(f"{number:03}") for number in range(60)]
-    units = [waits(each, number % 3) for number, each in enumerate(files)]
-    result = planned(files, units, replace(LIMITS, batches_in_flight=100))
+    units = [waits(f"{number:03}", attempts=1 + number % 2) for number in range(40)]
+    result = planned(units, replace(LIMITS, batches_in_flight=100))
     sizes = Counter((batch.attempt, len(batch.lease.units)) for batch in result.batches)
-    assert sizes == {(1, 20): 1, (2, 10): 2, (3, 1): 20}
+    assert sizes == {(2, 10): 2, (3, 1): 20}
+
+
+def test_neither_new_objects_nor_retries_starve_the_others() -> None:
+    units = [waits(f"new {n:03}") for n in range(500)] + [waits(f"again {n:03}", attempts=1) for n in range(50)]
+    assert [batch.attempt for batch in planned(units, replace(LIMITS, batches_in_flight=3)).batches] == [2, 1, 1]
+    assert [batch.attempt for batch in planned(units, replace(LIMITS, batches_in_flight=1)).batches] == [2]
+
+
+def test_few_objects_wait_for_more_but_not_for_ever() -> None:
+    gate = Gate(least_objects=3, longest_wait=timedelta(minutes=10))
+    fresh = [waits(name, seen=NOW - timedelta(minutes=9)) for name in "ab"]
+    assert planned(fresh, gate=gate) == Plan(gathering=2)
+    assert len(planned([*fresh, waits("c", seen=NOW)], gate=gate).batches) == 1
+    overdue = [waits("a", seen=NOW - timedelta(minutes=10)), waits("b", seen=NOW)]
+    assert [names(batch) for batch in planned(overdue, gate=gate).batches] == [["a", "b"]]
+
+
+def test_small_objects_wait_for_bytes() -> None:
+    gate = Gate(least_bytes=100, longest_wait=timedelta(hours=2))
+    assert planned([waits("a", size=99)], gate=gate).gathering == 1
+    assert len(planned([waits("a", size=99), waits("b", size=1)], gate=gate).batches) == 1
+
+
+def test_a_retry_does_not_wait_for_more() -> None:
+    gate = Gate(least_objects=3, longest_wait=timedelta(hours=2))
+    result = planned([waits("a", attempts=1), waits("b")], gate=gate)
+    assert [names(batch) for batch in result.batches] == [["a"]]
+    assert result.gathering == 1
 
 
 def test_ids_of_batches_differ() -> None:
-    files = [file(f"{number}") for number in range(20)]
-    result = planned(files, [waits(each) for each in files], replace(LIMITS, files_per_batch=1, batches_in_flight=20))
+    units = [waits(f"{number}") for number in range(20)]
+    result = planned(units, replace(LIMITS, objects_per_batch=1, batches_in_flight=20))
     assert len({batch.lease.batch_id for batch in result.batches}) == 20
 
 
 limits_of_any_size = st.builds(
     Limits,
-    files_per_batch=st.integers(1, 5),
+    objects_per_batch=st.integers(1, 5),
     bytes_per_batch=st.integers(1, 60),
     batches_in_flight=st.integers(1, 3),
     attempts=st.integers(1, 3),
@@ -175,44 +206,36 @@ limits_of_any_size = st.builds(
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[list[LandedFile], list[Unit], dict[tuple[str, str], str]]:
-    """Half of the objects are new complete files; of the others, up to three versions are open, one may be listed and
-    one may be in flight."""
-    listing, units, unchanged = [], [], {}
+def situations(draw: st.DrawFn) -> tuple[list[Unit], dict[tuple[str, str], str]]:
+    """Up to three versions of each object are open, one of them may be in flight; the newest may be known bytes."""
+    units, unchanged = [], {}
     for name in draw(st.lists(st.sampled_from("abcdefghij"), unique=True)):
-        if draw(st.booleans()):
-            new = file(name, size=draw(st.integers(0, 40)))
-            listing.append(new)
-            retry_at = draw(st.sampled_from([None, LONG_AGO, SOON]))
-            units.append(replace(waits(new, draw(st.integers(0, 1))), retry_at=retry_at))
-            continue
-        versions = draw(st.lists(st.integers(1, 3), unique=True))
+        versions = draw(st.lists(st.integers(1, 3), unique=True, min_size=1))
         flying = draw(st.sampled_from([None, *versions]))
-        listed = draw(st.sampled_from([None, *versions]))
         for version in versions:
-            changed = draw(st.sampled_from([LONG_AGO, NOW - timedelta(seconds=1)]))
-            landed = file(name, version, size=draw(st.integers(0, 40)), changed=changed)
-            attempts = draw(st.integers(0, 3))
+            facts: dict[str, Any] = {
+                "size": draw(st.integers(0, 40)),
+                "changed": draw(st.sampled_from([LONG_AGO, NOW - timedelta(seconds=1)])),
+                "seen": draw(st.sampled_from([LONG_AGO, NOW])),
+                "attempts": draw(st.integers(0, 3)),
+            }
             if version == flying:
-                units.append(in_flight(landed, draw(st.sampled_from(["one", "two"])), SOON, max(1, attempts)))
+                facts["attempts"] = max(1, facts["attempts"])
+                units.append(in_flight(name, version, draw(st.sampled_from(["one", "two"])), SOON, **facts))
             elif draw(st.booleans()):
-                units.append(in_flight(landed, f"expired {name}{version}", NOW, max(1, attempts)))
+                units.append(in_flight(name, version, f"expired {name}{version}", NOW, **facts))
             else:
-                units.append(waits(landed, attempts, seen=draw(st.sampled_from([LONG_AGO, NOW]))))
-            if version == listed:
-                listing.append(landed)
-                if draw(st.integers(0, 4)) == 0:
-                    unchanged[key(landed)] = "hash"
-    return listing, units, unchanged
+                units.append(replace(waits(name, version, **facts), retry_at=draw(st.sampled_from([None, SOON]))))
+            if draw(st.integers(0, 4)) == 0:
+                unchanged[key(units[-1])] = "hash"
+    return units, unchanged
 
 
 @given(situations(), limits_of_any_size)
-def test_any_plan_keeps_the_rules(
-    situation: tuple[list[LandedFile], list[Unit], dict[tuple[str, str], str]], limits: Limits
-) -> None:
-    listing, units, unchanged = situation
-    result = planned(listing, units, limits, unchanged)
-    by_key = {(unit.object_id, unit.version): unit for unit in units}
+def test_any_plan_keeps_the_rules(situation: tuple[list[Unit], dict[tuple[str, str], str]], limits: Limits) -> None:
+    units, unchanged = situation
+    result = planned(units, limits, unchanged)
+    by_key = {key(unit): unit for unit in units}
     flying = {k for k, u in by_key.items() if u.lease_expires_at is not None and u.lease_expires_at > NOW}
     asked = [k for batch in result.batches for k in batch.lease.units]
     ended = [(outcome.object_id, outcome.version) for outcome in result.ended]
@@ -226,34 +249,38 @@ def test_any_plan_keeps_the_rules(
     assert not result.batches or len(batches_before) + len(result.batches) <= limits.batches_in_flight
     for batch in result.batches:
         sizes = [by_key[k].size_bytes for k in batch.lease.units]
-        assert 1 <= len(sizes) <= max(1, limits.files_per_batch // 10 ** (batch.attempt - 1))
+        assert 1 <= len(sizes) <= max(1, limits.objects_per_batch // 10 ** (batch.attempt - 1))
         assert len(sizes) == 1 or sum(sizes) <= limits.bytes_per_batch
         assert {by_key[k].attempts + 1 for k in batch.lease.units} == {batch.attempt}
         assert batch.attempt <= limits.attempts
 
     # Nothing is lost, and nothing happens twice: each open version is in flight, asked for, ended, or waits.
     assert Counter([*flying, *asked, *ended]) == Counter({*flying, *asked, *ended})
-    waiting = by_key.keys() - flying - {*asked} - {*ended}
-    assert result.waiting == len(waiting)
-    assert waiting <= {key(landed) for landed in listing}
+    left = by_key.keys() - flying - {*asked} - {*ended}
+    assert waiting(result) == len(left)
+    assert result.in_flight == len(flying)
+
+    # Of each object the newest version stays open, unless its bytes are known or its tries used up.
+    for name in {unit.object_id for unit in units}:
+        newest = max(
+            (u for u in units if u.object_id == name), key=lambda u: (u.first_seen_at, u.changed_at, u.version)
+        )
+        done = key(newest) in unchanged or newest.attempts >= limits.attempts
+        assert key(newest) in flying or (key(newest) in ended) == done
 
     # A slot is left empty only if whatever waits is being written, rests, or has another version in flight.
-    resting = {k for k in waiting if (by_key[k].retry_at or NOW) > NOW}
-    blocked = {k for k in waiting if k[0] in {name for name, _ in flying}}
-    assert not {*asked} & {k for k, unit in by_key.items() if (unit.retry_at or NOW) > NOW}
     if len(batches_before) + len(result.batches) < limits.batches_in_flight:
-        assert len(waiting - resting - blocked) <= result.settling
+        assert result.queued == 0
 
 
 @given(st.data(), st.integers(1, 12), limits_of_any_size)
-def test_every_file_ends_whatever_its_runs_do(data: st.DataObject, files: int, limits: Limits) -> None:
+def test_every_object_ends_whatever_its_runs_do(data: st.DataObject, objects: int, limits: Limits) -> None:
     """Plays tick after tick: each batch succeeds, fails, or dies so that its lease has to run out."""
-    listing = [file(f"{number:02}") for number in range(files)]
-    ledger = {key(landed): waits(landed) for landed in listing}
+    ledger = {(f"{number:02}", "1"): waits(f"{number:02}") for number in range(objects)}
     now = NOW
-    for _ in range(3 * files * limits.attempts + 3):
+    for _ in range(3 * objects * limits.attempts + 3):
         open_units = [u for u in ledger.values() if u.state in (UnitState.DISCOVERED, UnitState.REQUESTED)]
-        result = plan("orders", listing, open_units, {}, limits, now)
+        result = plan("orders", open_units, {}, set(), limits, Gate(), now)
         for outcome in result.ended:
             done = ledger[outcome.object_id, outcome.version]
             ledger[outcome.object_id, outcome.version] = replace(done, state=outcome.state)

@@ -1,12 +1,23 @@
 """Leases, fences and ends of units."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from platform_shared.ledger import Lease, LeaseLostError, Ledger, Message, Outbox, Outcome, Unit, UnitState
+from platform_shared.ledger import (
+    Lease,
+    LeaseLostError,
+    Ledger,
+    Look,
+    Message,
+    Outbox,
+    Outcome,
+    Seen,
+    Unit,
+    UnitState,
+)
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 
@@ -23,8 +34,18 @@ def ledger(platform_home: Home) -> Iterator[Ledger]:
     ledger.close()
 
 
-def seen(ledger: Ledger, *units: tuple[str, str], at: datetime = NOW) -> int:
-    return ledger.record_seen(FEED, [(*unit, 10) for unit in units], at)
+def seen(ledger: Ledger, *units: tuple[str, str], at: datetime = NOW) -> list[tuple[str, str]]:
+    """Lists units; those that were new."""
+    new = ledger.record_seen(FEED, [Seen(*unit, 10, NOW) for unit in units], at)
+    return [(each.object_id, each.version) for each in new]
+
+
+def silent(ended: Sequence[Outcome]) -> Message | None:
+    return None
+
+
+def close(ledger: Ledger, *outcomes: Outcome, at: datetime = NOW) -> None:
+    ledger.close_units(FEED, outcomes, at, silent)
 
 
 def lease(batch: str, *units: tuple[str, str], at: datetime = NOW) -> Lease:
@@ -43,18 +64,19 @@ def load(ledger: Ledger, key: tuple[str, str], content: str, *, at: datetime = N
     ledger.lease([lease(batch, key, at=at)], at)
     ledger.take(FEED, batch, "run", at, TTL)
     ledger.note_days(FEED, batch, {key[0]: ["2026-03-01"]}, at)
-    ledger.finish(FEED, batch, [Outcome(*key, UnitState.LOADED, content, row_count=1)], at)
+    ledger.finish(FEED, batch, [Outcome(*key, UnitState.LOADED, content, row_count=1)], at, silent)
 
 
 def test_a_version_is_new_once(ledger: Ledger) -> None:
-    assert seen(ledger, A, B) == 2
-    assert seen(ledger, A, B) == 0
-    assert ledger.known(FEED) == {A, B}
-    assert ledger.known("another feed") == set()
+    assert seen(ledger, A, B) == [A, B]
+    assert seen(ledger, A, B) == []
+    assert [(each.object_id, each.version) for each in ledger.units(FEED)] == [A, B]
+    assert ledger.units("another feed") == []
 
 
 def test_many_versions_are_recorded_in_one_go(ledger: Ledger) -> None:
-    assert seen(ledger, *((f"{number}.csv", "1") for number in range(2500))) == 2500
+    assert len(seen(ledger, *((f"{number}.csv", "1") for number in range(2500)))) == 2500
+    assert len(ledger.units(FEED, [UnitState.DISCOVERED], limit=7)) == 7
 
 
 def test_two_sensors_at_once_lease_a_unit_once(ledger: Ledger, platform_home: Home) -> None:
@@ -125,8 +147,9 @@ def test_a_run_that_fails_before_it_takes_its_units_counts_as_a_try(ledger: Ledg
 def test_state_and_message_come_together_or_not_at_all(ledger: Ledger, platform_home: Home) -> None:
     seen(ledger, A, B)
     ledger.lease([lease("batch", B)], NOW)
-    told = [Outcome(*key, UnitState.QUARANTINED, message=Message(key[0], "o", "s", "b")) for key in (A, B)]
-    assert [each.object_id for each in ledger.close_units(FEED, told, NOW)] == [A[0]]
+    told = [Outcome(*key, UnitState.QUARANTINED) for key in (A, B)]
+    ledger.close_units(FEED, told, NOW, lambda ended: Message(" ".join(o.object_id for o in ended), "o", "s", "b"))
+    assert [unit(ledger, key).state for key in (A, B)] == [UnitState.QUARANTINED, UnitState.REQUESTED]
     outbox = Outbox(postgres(platform_home))
     assert [each.key for each in outbox.undelivered()] == [A[0]]
     outbox.close()
@@ -164,7 +187,7 @@ def test_a_run_that_lost_its_units_cannot_end_them(ledger: Ledger) -> None:
     seen(ledger, A)
     ledger.lease([lease("old", A)], NOW)
     ledger.lease([lease("new", A, at=NOW + TTL)], NOW + TTL)
-    ledger.finish(FEED, "old", [Outcome(*A, UnitState.LOADED, "hash")], NOW + TTL)
+    ledger.finish(FEED, "old", [Outcome(*A, UnitState.LOADED, "hash")], NOW + TTL, silent)
     assert ledger.give_back(FEED, "old", "too late", NOW) == 0
     assert (unit(ledger, A).state, unit(ledger, A).batch_id) == (UnitState.REQUESTED, "new")
 
@@ -173,7 +196,7 @@ def test_a_unit_that_is_given_back_keeps_its_attempts_and_the_reason(ledger: Led
     seen(ledger, A, B)
     ledger.lease([lease("batch", A, B)], NOW)
     ledger.take(FEED, "batch", "run", NOW, TTL)
-    ledger.finish(FEED, "batch", [Outcome(*A, UnitState.LOADED, "hash", 3)], NOW)
+    ledger.finish(FEED, "batch", [Outcome(*A, UnitState.LOADED, "hash", 3)], NOW, silent)
     assert ledger.give_back(FEED, "batch", "the disk is full", NOW) == 1
     back = unit(ledger, B)
     assert (back.state, back.attempts, back.reason) == (UnitState.DISCOVERED, 1, "the disk is full")
@@ -183,17 +206,48 @@ def test_a_unit_that_is_given_back_keeps_its_attempts_and_the_reason(ledger: Led
 def test_a_sensor_ends_only_units_that_no_batch_has(ledger: Ledger) -> None:
     seen(ledger, A, B)
     ledger.lease([lease("batch", A)], NOW)
-    gone = [Outcome(*key, UnitState.SUPERSEDED, reason="gone") for key in (A, B)]
-    assert ledger.close_units(FEED, gone, NOW) == [gone[1]]
-    assert unit(ledger, A).state is UnitState.REQUESTED
+    close(ledger, *(Outcome(*key, UnitState.SUPERSEDED, reason="gone") for key in (A, B)))
+    assert [unit(ledger, key).state for key in (A, B)] == [UnitState.REQUESTED, UnitState.SUPERSEDED]
 
 
 def test_a_version_that_comes_back_is_discovered_again(ledger: Ledger) -> None:
     seen(ledger, A)
-    ledger.close_units(FEED, [Outcome(*A, UnitState.SUPERSEDED, reason="the file is gone")], NOW)
-    assert ledger.known(FEED) == set()
-    assert seen(ledger, A) == 1
-    assert unit(ledger, A).state is UnitState.DISCOVERED
+    epoch = ledger.feeds.open(FEED, "ingestion")
+    close(ledger, Outcome(*A, UnitState.SUPERSEDED, reason="gone before it was read", gone=True))
+    assert ledger.feeds.open(FEED, "ingestion") != epoch
+    assert seen(ledger, A, at=NOW + TTL) == [A]
+    assert (unit(ledger, A).state, unit(ledger, A).first_seen_at) == (UnitState.DISCOVERED, NOW + TTL)
+
+
+def test_other_ends_leave_what_sensors_remember(ledger: Ledger) -> None:
+    epoch = ledger.feeds.open(FEED, "ingestion")
+    load(ledger, A, "hash")
+    seen(ledger, B)
+    close(ledger, Outcome(*B, UnitState.SUPERSEDED, reason="overwritten before it was read"))
+    assert ledger.feeds.open(FEED, "ingestion") == epoch
+    assert ledger.feeds.open("another feed", "ingestion") != epoch
+
+
+def test_the_listed_version_replaces_those_that_wait(ledger: Ledger) -> None:
+    grown, tried, flying, committed = (("a.csv", str(n)) for n in range(4))
+    for number, key in enumerate([flying, tried, committed, grown]):
+        at = NOW + number * TTL
+        seen(ledger, key, at=at)
+        if key != grown:
+            ledger.lease([lease(f"batch {number}", key, at=at + 20 * TTL)], at)
+        if key in (tried, committed):
+            ledger.take(FEED, f"batch {number}", "run", at, TTL)
+        if key == committed:
+            ledger.note_days(FEED, f"batch {number}", {"a.csv": ["2026-03-01"]}, at)
+        if key in (tried, committed):
+            ledger.give_back(FEED, f"batch {number}", "failed", at)
+    assert seen(ledger, ("a.csv", "new"), at=NOW + 9 * TTL) == [("a.csv", "new")]
+    assert {each.version: each.state for each in ledger.units(FEED)} == {
+        flying[1]: UnitState.REQUESTED,
+        tried[1]: UnitState.SUPERSEDED,
+        committed[1]: UnitState.DISCOVERED,
+        "new": UnitState.DISCOVERED,
+    }
 
 
 def test_the_loaded_bytes_are_those_of_the_newest_load(ledger: Ledger) -> None:
@@ -211,7 +265,7 @@ def test_the_loaded_bytes_are_unknown_after_a_version_that_may_have_been_committ
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {"a.csv": "old"}
     ledger.note_days(FEED, "dies", {"a.csv": ["2026-03-02"]}, NOW)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {}
-    ledger.close_units(FEED, [Outcome("a.csv", "2", UnitState.SUPERSEDED)], later + TTL)
+    close(ledger, Outcome("a.csv", "2", UnitState.SUPERSEDED), at=later + TTL)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {}
     load(ledger, ("a.csv", "3"), "newest", at=later + 2 * TTL)
     assert ledger.loaded_hashes(FEED, ["a.csv"]) == {"a.csv": "newest"}
@@ -230,11 +284,10 @@ def test_the_days_of_an_object_are_those_of_all_its_versions(ledger: Ledger) -> 
 def test_a_good_version_takes_the_object_out_of_quarantine(ledger: Ledger, good: UnitState) -> None:
     load(ledger, ("a.csv", "0"), "first")
     seen(ledger, A)
-    bad = Outcome(*A, UnitState.QUARANTINED, reason="line 3")
-    ledger.close_units(FEED, [bad], NOW + TTL)
+    close(ledger, Outcome(*A, UnitState.QUARANTINED, reason="line 3"), at=NOW + TTL)
     assert [each.reason for each in ledger.quarantined(FEED)] == ["line 3"]
     seen(ledger, ("a.csv", "2"))
-    ledger.close_units(FEED, [Outcome("a.csv", "2", good, "hash")], NOW + 2 * TTL)
+    close(ledger, Outcome("a.csv", "2", good, "hash"), at=NOW + 2 * TTL)
     assert ledger.quarantined(FEED) == []
 
 
@@ -246,11 +299,85 @@ def test_counts_are_by_feed_and_state(ledger: Ledger) -> None:
 
 def test_a_day_is_empty_until_rows_come_and_never_again(ledger: Ledger) -> None:
     first, second = date(2026, 3, 1), date(2026, 2, 28)
-    ledger.note_empty_days(FEED, [second, first], NOW)
-    ledger.note_empty_days(FEED, [second], NOW + TTL)
-    assert ledger.feed_days(FEED).empty == {first, second}
+    ledger.feeds.note_empty_days(FEED, [second, first], NOW)
+    ledger.feeds.note_empty_days(FEED, [second], NOW + TTL)
+    assert ledger.feeds.days(FEED).empty == {first, second}
     load(ledger, A, "bytes", at=NOW + TTL)
-    ledger.note_empty_days(FEED, [first], NOW + 2 * TTL)
-    days = ledger.feed_days(FEED)
+    ledger.feeds.note_empty_days(FEED, [first], NOW + 2 * TTL)
+    days = ledger.feeds.days(FEED)
     assert (days.delivered, days.empty) == ({first: NOW + TTL}, {second})
-    assert ledger.feed_days("another feed").delivered == {}
+    assert ledger.feeds.days("another feed").delivered == {}
+
+
+def test_rejected_rows_are_those_of_the_loaded_versions(ledger: Ledger) -> None:
+    def load_with(key: tuple[str, str], rejects: int, at: datetime) -> None:
+        seen(ledger, key, at=at)
+        close(ledger, Outcome(*key, UnitState.LOADED, f"{key}", 5, reject_count=rejects), at=at)
+
+    load_with(A, 3, NOW)
+    load_with(B, 7, NOW)
+    assert list(ledger.rejected(FEED).items()) == [("b.csv", 7), ("a.csv", 3)]
+    load_with(("b.csv", "2"), 0, NOW + TTL)
+    assert ledger.rejected(FEED) == {"a.csv": 3}
+
+
+def test_a_feed_has_a_last_look(ledger: Ledger) -> None:
+    ledger.feeds.open(FEED, "ingestion")
+    assert (ledger.feeds.looks(), ledger.feeds.owners()) == ({FEED: None}, {FEED: "ingestion"})
+    ledger.feeds.open(FEED, "batch")
+    assert ledger.feeds.owners() == {FEED: "batch"}
+    whole = Look(NOW, 0.5, 0.25, 100, NOW)
+    ledger.feeds.note_look(FEED, whole)
+    assert ledger.feeds.looks() == {FEED: whole}
+    ledger.feeds.note_look(FEED, Look(NOW + TTL, 20.0, 19.0))
+    assert ledger.feeds.looks() == {FEED: Look(NOW + TTL, 20.0, 19.0, 100, NOW)}
+
+
+class TestReplaying:
+    def state(self, ledger: Ledger) -> dict[tuple[str, str], UnitState]:
+        return {(each.object_id, each.version): each.state for each in ledger.units(FEED)}
+
+    def test_one_object_again_whatever_bytes_are_loaded(self, ledger: Ledger) -> None:
+        load(ledger, A, "hash")
+        load(ledger, B, "other")
+        seen(ledger, ("a.csv", "2"), at=NOW + TTL)
+        close(ledger, Outcome("a.csv", "2", UnitState.UNCHANGED, "hash"), at=NOW + TTL)
+        assert ledger.replay(FEED, NOW + 2 * TTL, object_id="a.csv") == ["a.csv"]
+        assert self.state(ledger) == {
+            A: UnitState.LOADED,
+            ("a.csv", "2"): UnitState.DISCOVERED,
+            B: UnitState.LOADED,
+        }
+        assert ledger.loaded_hashes(FEED, ["a.csv", "b.csv"]) == {"b.csv": "other"}
+
+    def test_what_is_in_quarantine_with_fresh_tries(self, ledger: Ledger) -> None:
+        load(ledger, A, "hash")
+        seen(ledger, B)
+        for number in range(3):
+            ledger.lease([lease(f"{number}", B)], NOW)
+            ledger.take(FEED, f"{number}", "run", NOW, TTL)
+            ledger.give_back(FEED, f"{number}", "broken", NOW, [TTL])
+        close(ledger, Outcome(*B, UnitState.QUARANTINED, reason="broken"))
+        assert ledger.replay(FEED, NOW, quarantined=True) == ["b.csv"]
+        again = unit(ledger, B)
+        assert (again.state, again.attempts, again.retry_at, again.batch_id) == (UnitState.DISCOVERED, 0, None, None)
+        assert unit(ledger, A).state is UnitState.LOADED
+
+    def test_what_ended_since_an_instant(self, ledger: Ledger) -> None:
+        load(ledger, A, "hash")
+        load(ledger, B, "other", at=NOW + TTL)
+        assert ledger.replay(FEED, NOW + 2 * TTL, since=NOW + TTL) == ["b.csv"]
+
+    def test_what_is_open_or_overtaken_is_left_alone(self, ledger: Ledger) -> None:
+        load(ledger, A, "hash")
+        seen(ledger, ("a.csv", "2"), at=NOW + TTL)
+        seen(ledger, B)
+        ledger.lease([lease("batch", B)], NOW)
+        assert ledger.replay(FEED, NOW + TTL, since=NOW) == []
+        assert ledger.replay("another feed", NOW, since=NOW) == []
+
+    def test_only_one_choice_at_a_time(self, ledger: Ledger) -> None:
+        with pytest.raises(ValueError, match="one of"):
+            ledger.replay(FEED, NOW)
+        with pytest.raises(ValueError, match="one of"):
+            ledger.replay(FEED, NOW, quarantined=True, since=NOW)

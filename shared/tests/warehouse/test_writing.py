@@ -218,3 +218,12 @@ def test_each_written_file_has_a_name_of_its_own(lake: Any, platform_home: Home)
         (1, Path(each.path).stat().st_size) for each in written
     ]
     assert all(Path(each.path).is_relative_to(platform_home.lake) for each in written)
+
+
+def test_replacing_nothing_by_nothing_makes_no_snapshot(lake: Any) -> None:
+    """An object without rows that was not there before, in a transaction of its own."""
+    written = write_parquet(
+        lake.warehouse, lake.connection, lake.table, "empty", "SELECT 'a' AS _source_object, 1 AS value LIMIT 0"
+    )
+    assert replace_objects(lake.warehouse, lake.connection, lake.table, ["a"], written, message="m", details={}) is None
+    assert lake.rows() == []

@@ -1,89 +1,48 @@
-"""What lies in a feed's landing folder."""
+"""A landing folder as a source of objects: its files, by their path below it."""
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class LandedFile:
-    """A file of the landing folder. `object_id` is its path below the folder with `/`, times are epoch nanoseconds."""
-
-    object_id: str
-    size_bytes: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @property
-    def version(self) -> str:
-        """Changes with every write, also where a copy keeps the old modification time (ctime cannot be set back)."""
-        return f"{self.size_bytes}-{self.mtime_ns}-{self.ctime_ns}-{self.inode}"
-
-    @property
-    def changed_ns(self) -> int:
-        """When content or name last changed, as this machine's clock saw it."""
-        return max(self.mtime_ns, self.ctime_ns)
-
-
-class LandingMissingError(RuntimeError):
-    """The landing folder itself is not there: not the same as a folder without files."""
+from platform_shared.ingestion.objects import Refused, SourceMissingError, SourceObject, VersionGoneError
 
 
 @dataclass(frozen=True)
-class Listing:
-    """All files of a landing folder, by object id; `unusable` are names that are no UTF-8, with the bytes escaped."""
+class LandingFolder:
+    """The regular files below `folder`, without dot files, `*.tmp` and what lies in folders of such names.
 
-    files: tuple[LandedFile, ...]
-    unusable: tuple[str, ...] = ()
+    Symlinks are refused: a link may lead out of the landing zone, or deliver a file twice.
 
-
-def list_landing(folder: Path) -> Listing:
-    """All regular files below `folder`, without dot files, `*.tmp` and symlinks.
-
-    Raises LandingMissingError if the folder is gone, OSError if a part of it cannot be read: a failed read is never an
-    empty one.
+    The version changes with every write, also where a copy keeps the old modification time (ctime cannot be set back).
     """
-    if not folder.is_dir():
-        raise LandingMissingError(
-            f"The landing folder {folder.name!r} does not exist. Create it, or start what delivers into it."
-        )
-    found = sorted(_walk(folder, ""), key=lambda file: file.object_id)
-    usable = tuple(file for file in found if _is_text(file.object_id))
-    rest = [file.object_id for file in found if not _is_text(file.object_id)]
-    return Listing(usable, tuple(os.fsencode(name).decode("utf-8", "backslashreplace") for name in rest))
 
+    folder: Path
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    def walk(self, after: str | None = None) -> Iterator[SourceObject | Refused]:
+        """All files in the order of their ids. Raises SourceMissingError if the folder is not there."""
+        if not self.folder.is_dir():
+            raise SourceMissingError(
+                f"The landing folder {self.folder.name!r} does not exist. Create it, or start what delivers into it."
+            )
+        return _walk(str(self.folder), "", after)
 
+    def current(self, object_id: str) -> SourceObject | None:
+        """The file as it is now, or None if it is gone."""
+        try:
+            status = os.stat(self.folder / object_id, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return _object(object_id, status) if stat.S_ISREG(status.st_mode) else None
 
-def _walk(folder: Path, prefix: str) -> Iterator[LandedFile]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.endswith(".tmp"):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                try:
-                    yield _landed(f"{prefix}{entry.name}", entry.stat(follow_symlinks=False))
-                except FileNotFoundError:
-                    continue  # renamed between the listing and the look: the next tick sees what it became
-
-
-def stat_landed(folder: Path, object_id: str) -> LandedFile | None:
-    """The file as it is now, or None if it is gone."""
-    try:
-        return _landed(object_id, os.stat(folder / object_id, follow_symlinks=False))
-    except FileNotFoundError:
-        return None
+    def fetch(self, object_id: str, version: str, folder: Path) -> Path:
+        """The file itself."""
+        found = self.current(object_id)
+        if found is None or found.version != version:
+            raise VersionGoneError(f"{object_id} is gone" if found is None else f"{object_id} was overwritten")
+        return self.folder / object_id
 
 
 def sha256(path: Path) -> str:
@@ -92,5 +51,42 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _landed(object_id: str, status: os.stat_result) -> LandedFile:
-    return LandedFile(object_id, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+def _walk(folder: str, prefix: str, after: str | None) -> Iterator[SourceObject | Refused]:
+    with os.scandir(folder) as found:
+        # A folder sorts as its files do among its neighbours: `a.csv` comes before `a/b.csv`.
+        entries = sorted((f"{e.name}/" if e.is_dir(follow_symlinks=False) else e.name, e) for e in found)
+    for name, entry in entries:
+        if name.startswith(".") or name.removesuffix("/").endswith(".tmp"):
+            continue
+        object_id = prefix + name
+        is_folder = name.endswith("/")
+        if after is not None and object_id <= after and not (is_folder and after.startswith(object_id)):
+            continue
+        if is_folder:
+            yield from _walk(entry.path, object_id, after)
+        elif (found_object := _look_at(object_id, entry)) is not None:
+            yield found_object
+
+
+def _look_at(object_id: str, entry: os.DirEntry[str]) -> SourceObject | Refused | None:
+    if entry.is_symlink():
+        return Refused(_printable(object_id), "it is a symbolic link; deliver the file itself")
+    try:
+        object_id.encode()
+    except UnicodeEncodeError:
+        return Refused(_printable(object_id), "its name is not UTF-8; deliver it under a name in UTF-8")
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None  # renamed between the listing and the look: the next tick sees what it became
+    return _object(object_id, status) if stat.S_ISREG(status.st_mode) else None
+
+
+def _object(object_id: str, status: os.stat_result) -> SourceObject:
+    changed, written = status.st_ctime_ns, status.st_mtime_ns
+    version = f"{status.st_size}-{written}-{changed}-{status.st_ino}"
+    return SourceObject(object_id, version, status.st_size, max(changed, written))
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

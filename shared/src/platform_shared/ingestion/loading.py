@@ -1,8 +1,11 @@
 """Loads one batch: the run's side of safe ingestion, without Dagster."""
 
+import shutil
+import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -10,55 +13,69 @@ import duckdb
 from platform_shared import faults
 from platform_shared.clock import Clock
 from platform_shared.contracts import Contract
-from platform_shared.ingestion.csv_loader import PROVENANCE, BusinessDate, Source, read_csv_batch
-from platform_shared.ingestion.landing import sha256, stat_landed
+from platform_shared.ingestion.landing import sha256
+from platform_shared.ingestion.objects import ObjectSource, VersionGoneError
 from platform_shared.ingestion.planning import Limits
-from platform_shared.ingestion.quarantine import quarantined
-from platform_shared.ledger import LeaseLostError, Ledger, Outcome, Unit, UnitState
-from platform_shared.warehouse import TableName, Warehouse, create_table, identifier, literal, replace_objects
+from platform_shared.ingestion.quarantine import quarantine_message, set_aside
+from platform_shared.ingestion.reading import PROVENANCE, REJECTS, ReadBatch, Shape, Source, read_batch, rejects_table
+from platform_shared.ledger import LeaseLostError, Ledger, Message, Outcome, Unit, UnitState
+from platform_shared.warehouse import (
+    Rejects,
+    TableName,
+    Warehouse,
+    add_columns,
+    create_table,
+    identifier,
+    literal,
+    replace_objects,
+)
 
 
 @dataclass(frozen=True)
-class LoadedDay:
-    """A touched partition: the day (ISO), and its rows in the table after the load, where they were counted."""
+class LoadedPartition:
+    """A touched partition: its key, and its rows in the table after the load, where they were counted."""
 
-    day: str
+    key: str
     rows: int | None
 
 
 @dataclass
 class BatchResult:
-    """What a batch did. Counts are of files and rows; `bytes` of the files loaded."""
+    """What a batch did. Counts are of objects and rows; `bytes` of the objects loaded."""
 
     loaded: int = 0
     unchanged: int = 0
     superseded: int = 0
     rows: int = 0
+    rejects: int = 0
     bytes: int = 0
-    days: list[LoadedDay] = field(default_factory=list)
+    seconds: float = 0.0
+    oldest: datetime | None = None
+    """When the oldest object loaded was written, as the source says."""
+    partitions: list[LoadedPartition] = field(default_factory=list)
+    table_rows: int | None = None
+    """Rows of a table without partitions after the load."""
     set_aside: dict[str, str] = field(default_factory=dict)
     """Object id -> reason."""
+    new_columns: dict[str, str] = field(default_factory=dict)
+    """Columns that drift added to the table, with their types."""
 
 
 @dataclass(frozen=True)
 class BatchLoader:
-    """Loads batches of one feed of CSV files into the contract's table."""
+    """Loads batches of one feed into the contract's table."""
 
     feed: str
     contract: Contract
-    business_date_column: str
-    business_date_expression: str
-    first_day: date
-    landing: Path
+    shape: Shape
+    source: ObjectSource
     quarantine: Path
     warehouse: Warehouse
     ledger: Ledger
     clock: Clock
     limits: Limits
 
-    def load(
-        self, batch_id: str, holder: str, last_day: date, announce: Callable[[BatchResult], None]
-    ) -> BatchResult | None:
+    def load(self, batch_id: str, holder: str, announce: Callable[[BatchResult], None]) -> BatchResult | None:
         """Loads what the batch still has to load; None if another run has it or it is done already.
 
         `announce` is called after the warehouse's commit and before the ledger's: a crash in between announces twice
@@ -67,156 +84,208 @@ class BatchLoader:
         units = self.ledger.take(self.feed, batch_id, holder, self.clock(), self.limits.lease)
         if not units:
             return None
+        folder = Path(tempfile.mkdtemp(prefix="platform-batch-"))
         try:
-            return self._load(units, batch_id, holder, last_day, announce)
+            return _Load(self, batch_id, holder, folder).run(units, announce)
         except LeaseLostError:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:2000]
             self.ledger.give_back(self.feed, batch_id, reason, self.clock(), self.limits.pauses)
             raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _load(
-        self,
-        units: Sequence[Unit],
-        batch_id: str,
-        holder: str,
-        last_day: date,
-        announce: Callable[[BatchResult], None],
-    ) -> BatchResult:
-        result = BatchResult()
-        outcomes: list[Outcome] = []
-        hashes: dict[str, str] = {}
-        wanted: list[Unit] = []
-        loaded_before = self.ledger.loaded_hashes(self.feed, [unit.object_id for unit in units])
-        for unit in units:
-            if not self._is_current(unit):
-                outcomes.append(self._superseded(unit))
-                continue
-            try:
-                hashes[unit.object_id] = sha256(self.landing / unit.object_id)
-            except FileNotFoundError:
-                outcomes.append(self._superseded(unit))
-                continue
-            except OSError as error:
-                reason = f"{unit.object_id} cannot be read: {error.strerror or type(error).__name__}"
-                outcomes.append(Outcome(unit.object_id, unit.version, UnitState.QUARANTINED, reason=reason))
-                result.set_aside[unit.object_id] = reason
-                continue
-            if loaded_before.get(unit.object_id) == hashes[unit.object_id]:
-                result.unchanged += 1
-                outcomes.append(
-                    Outcome(
-                        unit.object_id,
-                        unit.version,
-                        UnitState.UNCHANGED,
-                        hashes[unit.object_id],
-                        reason="the same bytes as the loaded version",
-                    )
-                )
-            else:
-                wanted.append(unit)
 
+class _Load:
+    """One run of a batch."""
+
+    def __init__(self, loader: BatchLoader, batch_id: str, holder: str, folder: Path) -> None:
+        self._loader, self._batch_id, self._holder, self._folder = loader, batch_id, holder, folder
+        self._table = TableName(loader.contract.schema, loader.contract.table)
+        self._result = BatchResult()
+        self._outcomes: list[Outcome] = []
+        self._paths: dict[str, Path] = {}
+        self._hashes: dict[str, str] = {}
+
+    def run(self, units: Sequence[Unit], announce: Callable[[BatchResult], None]) -> BatchResult:
+        loader, result = self._loader, self._result
+        began = time.monotonic()
+        wanted = self._fetch(units)
         if wanted:
-            outcomes += self._write(wanted, hashes, batch_id, holder, last_day, result)
-        result.superseded = sum(outcome.state is UnitState.SUPERSEDED for outcome in outcomes)
-        outcomes = [
-            quarantined(self.quarantine, self.feed, self.contract.owner, self.landing, outcome, self.clock())
-            if outcome.state is UnitState.QUARANTINED
-            else outcome
-            for outcome in outcomes
-        ]
-        self._add_days_of_earlier_tries(units, outcomes, result)
+            self._write(wanted)
+        result.superseded = sum(outcome.state is UnitState.SUPERSEDED for outcome in self._outcomes)
+        self._keep_what_is_set_aside()
+        self._add_partitions_of_earlier_tries(units)
+        result.seconds = time.monotonic() - began
         faults.point("ingestion.before_announce")
         announce(result)
         faults.point("ingestion.before_ledger")
-        self.ledger.finish(self.feed, batch_id, outcomes, self.clock())
+        loader.ledger.finish(loader.feed, self._batch_id, self._outcomes, loader.clock(), self._message)
         return result
 
-    def _write(
-        self,
-        wanted: Sequence[Unit],
-        hashes: dict[str, str],
-        batch_id: str,
-        holder: str,
-        last_day: date,
-        result: BatchResult,
-    ) -> list[Outcome]:
-        table = TableName(self.contract.schema, self.contract.table)
-        days = BusinessDate(self.business_date_column, self.business_date_expression, self.first_day, last_day)
-        outcomes: list[Outcome] = []
-        with self.warehouse.connect() as connection:
-            columns = {**self.contract.types, self.business_date_column: "DATE", **PROVENANCE}
-            create_table(self.warehouse, connection, table, columns)
-            while True:
-                sources = [Source(u.object_id, u.version, self.landing / u.object_id) for u in wanted]
-                now = self.clock().isoformat()
-                self._prolong(batch_id)
-                read = read_csv_batch(self.warehouse, connection, table, batch_id, sources, self.contract, days, now)
-                changed = {unit.object_id for unit in wanted if not self._is_current(unit)}
-                if not changed:
-                    break
-                # Half of one version and half of another may have been read: once more, without those files.
-                outcomes += [self._superseded(unit) for unit in wanted if unit.object_id in changed]
-                wanted = [unit for unit in wanted if unit.object_id not in changed]
+    def _fetch(self, units: Sequence[Unit]) -> list[Unit]:
+        """Gets the bytes; ends units whose version is gone, unreadable, or loaded already. Returns the others."""
+        loaded = self._loader.ledger.loaded_hashes(self._loader.feed, [unit.object_id for unit in units])
+        wanted = []
+        for number, unit in enumerate(units):
+            name = unit.object_id
+            if number % 50 == 0:
+                self._prolong()
+            try:
+                path = self._loader.source.fetch(name, unit.version, self._folder)
+                digest = sha256(path)
+            except (VersionGoneError, FileNotFoundError):
+                self._supersede(unit)
+                continue
+            except PermissionError as error:
+                self._end(unit, UnitState.QUARANTINED, f"{name} cannot be read: {error.strerror}")
+                continue
+            self._paths[name], self._hashes[name] = path, digest
+            if loaded.get(name) == digest:
+                self._result.unchanged += 1
+                self._end(unit, UnitState.UNCHANGED, "the same bytes as the loaded version")
+            else:
+                wanted.append(unit)
+        return wanted
+
+    def _write(self, wanted: list[Unit]) -> None:
+        loader, result = self._loader, self._result
+        rejects = rejects_table(self._table)
+        with loader.warehouse.connect() as connection:
+            create_table(loader.warehouse, connection, self._table, self._columns())
+            create_table(loader.warehouse, connection, rejects, REJECTS)
+            wanted, read = self._read(connection, wanted)
             for unit in wanted:
-                name, digest = unit.object_id, hashes[unit.object_id]
-                if name in read.bad:
-                    outcomes.append(Outcome(name, unit.version, UnitState.QUARANTINED, digest, reason=read.bad[name]))
-                    result.set_aside[name] = read.bad[name]
-                else:
-                    rows = read.loaded[name].rows
-                    outcomes.append(Outcome(name, unit.version, UnitState.LOADED, digest, rows))
-                    result.loaded += 1
-                    result.rows += rows
-                    result.bytes += unit.size_bytes
+                self._note_read(unit, read)
             if read.written is None:
-                return outcomes
+                return
             good = sorted(read.loaded)
-            touched = {name: [day.isoformat() for day in read.loaded[name].days] for name in good}
-            self.ledger.note_days(self.feed, batch_id, touched, self.clock())
-            self._prolong(batch_id)
+            if read.added:
+                add_columns(loader.warehouse, connection, self._table, read.added)
+                result.new_columns = dict(read.added)
+            touched = {name: [day.isoformat() for day in read.loaded[name].partitions] for name in good}
+            loader.ledger.note_days(loader.feed, self._batch_id, touched, loader.clock())
+            self._prolong()
             held = [(unit.object_id, unit.version) for unit in wanted]
             replace_objects(
-                self.warehouse,
+                loader.warehouse,
                 connection,
-                table,
+                self._table,
                 good,
                 read.written,
-                message=f"load {self.feed}",
-                details={"batch": batch_id, "run_id": holder},
-                before_commit=lambda: self.ledger.assert_held(self.feed, batch_id, holder, held),
+                rejects=Rejects(rejects, read.rejected),
+                message=f"load {loader.feed}",
+                details={"batch": self._batch_id, "run_id": self._holder},
+                before_commit=lambda: loader.ledger.assert_held(loader.feed, self._batch_id, self._holder, held),
             )
-            result.days = self._days(connection, table, self.ledger.days(self.feed, good))
-        return outcomes
+            if loader.shape.partition is None:
+                result.table_rows = _count(connection, f"SELECT count(*) FROM {self._table.sql}")
+            else:
+                result.partitions = self._counted(connection, loader.ledger.days(loader.feed, good))
 
-    def _add_days_of_earlier_tries(
-        self, units: Sequence[Unit], outcomes: Sequence[Outcome], result: BatchResult
-    ) -> None:
-        """A try that died after its commit has not announced its days; who ends the unit does."""
-        loaded = {(o.object_id, o.version) for o in outcomes if o.state is UnitState.LOADED}
+    def _read(self, connection: duckdb.DuckDBPyConnection, wanted: list[Unit]) -> tuple[list[Unit], ReadBatch]:
+        """Reads until no object changed meanwhile: half of one version and half of another may have been read."""
+        loader = self._loader
+        while True:
+            self._prolong()
+            sources = [Source(u.object_id, u.version, self._paths[u.object_id]) for u in wanted]
+            now = loader.clock().isoformat()
+            read = read_batch(loader.warehouse, connection, self._table, self._batch_id, sources, loader.shape, now)
+            changed = {unit.object_id for unit in wanted if not self._is_unchanged(unit)}
+            if not changed:
+                return wanted, read
+            for unit in wanted:
+                if unit.object_id in changed:
+                    self._supersede(unit)
+            wanted = [unit for unit in wanted if unit.object_id not in changed]
+
+    def _is_unchanged(self, unit: Unit) -> bool:
+        """Whether what was read is what the listing showed; a copy of a pinned version cannot have changed."""
+        if self._paths[unit.object_id].is_relative_to(self._folder):
+            return True
+        found = self._loader.source.current(unit.object_id)
+        return found is not None and found.version == unit.version
+
+    def _columns(self) -> dict[str, str]:
+        partition = self._loader.shape.partition
+        period = {partition.column: "DATE"} if partition else {}
+        return {**self._loader.contract.types, **period, **PROVENANCE}
+
+    def _note_read(self, unit: Unit, read: ReadBatch) -> None:
+        name, result = unit.object_id, self._result
+        if name in read.bad:
+            self._end(unit, UnitState.QUARANTINED, read.bad[name])
+            return
+        found = read.loaded[name]
+        self._outcomes.append(
+            Outcome(
+                name,
+                unit.version,
+                UnitState.LOADED,
+                self._hashes[name],
+                found.rows,
+                reject_count=found.rejects,
+            )
+        )
+        result.loaded += 1
+        result.rows += found.rows
+        result.rejects += found.rejects
+        result.bytes += unit.size_bytes
+        if unit.changed_at is not None and (result.oldest is None or unit.changed_at < result.oldest):
+            result.oldest = unit.changed_at
+
+    def _end(self, unit: Unit, state: UnitState, reason: str) -> None:
+        if state is UnitState.QUARANTINED:
+            self._result.set_aside[unit.object_id] = reason
+        digest = self._hashes.get(unit.object_id)
+        self._outcomes.append(Outcome(unit.object_id, unit.version, state, digest, reason=reason))
+
+    def _supersede(self, unit: Unit) -> None:
+        gone = self._loader.source.current(unit.object_id) is None
+        reason = "gone before it was read" if gone else "overwritten before it was read"
+        self._outcomes.append(Outcome(unit.object_id, unit.version, UnitState.SUPERSEDED, reason=reason, gone=gone))
+
+    def _keep_what_is_set_aside(self) -> None:
+        """The bytes may be gone by now, or the disk full: that is said in the reason, and holds up nothing."""
+        for number, outcome in enumerate(self._outcomes):
+            path = self._paths.get(outcome.object_id)
+            if outcome.state is UnitState.QUARANTINED and path is not None:
+                try:
+                    set_aside(self._loader.quarantine, self._loader.feed, path, outcome, self._loader.clock())
+                except OSError as error:
+                    reason = f"{outcome.reason} (Its bytes could not be kept: {error.strerror}.)"
+                    self._outcomes[number] = replace(outcome, reason=reason)
+
+    def _add_partitions_of_earlier_tries(self, units: Sequence[Unit]) -> None:
+        """A try that died after its commit has not announced its partitions; who ends the unit does."""
+        result = self._result
+        loaded = {(o.object_id, o.version) for o in self._outcomes if o.state is UnitState.LOADED}
         left = {day for unit in units if (unit.object_id, unit.version) not in loaded for day in unit.days}
-        result.days += [LoadedDay(day, None) for day in sorted(left - {day.day for day in result.days})]
+        known = {partition.key for partition in result.partitions}
+        result.partitions += [LoadedPartition(day, None) for day in sorted(left - known)]
 
-    def _days(self, connection: duckdb.DuckDBPyConnection, table: TableName, touched: Sequence[str]) -> list[LoadedDay]:
-        if not touched:
+    def _counted(self, connection: duckdb.DuckDBPyConnection, touched: Sequence[str]) -> list[LoadedPartition]:
+        partition = self._loader.shape.partition
+        if not touched or partition is None:
             return []
-        day = f"CAST({identifier(self.business_date_column)} AS VARCHAR)"
+        column = identifier(partition.column)
         first, last = (f"DATE {literal(edge)}" for edge in (touched[0], touched[-1]))
         rows = connection.execute(
-            f"SELECT {day}, count(*) FROM {table.sql} "
-            f"WHERE {identifier(self.business_date_column)} BETWEEN {first} AND {last} GROUP BY 1"
+            f"SELECT CAST({column} AS VARCHAR), count(*) FROM {self._table.sql} "
+            f"WHERE {column} BETWEEN {first} AND {last} GROUP BY 1"
         ).fetchall()
         counts = dict(rows)
-        return [LoadedDay(name, counts.get(name, 0)) for name in touched]
+        return [LoadedPartition(key, counts.get(key, 0)) for key in touched]
 
-    def _prolong(self, batch_id: str) -> None:
+    def _message(self, ended: Sequence[Outcome]) -> Message | None:
+        return quarantine_message(self._loader.feed, self._loader.contract.owner, ended)
+
+    def _prolong(self) -> None:
         """A long read or a wait for the table's lock must not look like a dead run."""
-        self.ledger.prolong(self.feed, batch_id, self.clock() + self.limits.lease)
+        self._loader.ledger.prolong(self._loader.feed, self._batch_id, self._loader.clock() + self._loader.limits.lease)
 
-    def _is_current(self, unit: Unit) -> bool:
-        file = stat_landed(self.landing, unit.object_id)
-        return file is not None and file.version == unit.version
 
-    def _superseded(self, unit: Unit) -> Outcome:
-        return Outcome(unit.object_id, unit.version, UnitState.SUPERSEDED, reason="changed or gone before it was read")
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

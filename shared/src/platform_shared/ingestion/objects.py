@@ -28,6 +28,10 @@ class SourceError(RuntimeError):
     """The source cannot be read now. Never the same as a source without objects."""
 
 
+class SourceMissingError(SourceError):
+    """The folder or bucket itself is not there. Before anything was ever delivered, that is only a reason to wait."""
+
+
 class VersionGoneError(RuntimeError):
     """The version that was asked for is not there any more: overwritten, or deleted."""
 

@@ -1,30 +1,46 @@
-"""What a sensor asks for: a pure function of the listing, the ledger and the limits."""
+"""What a sensor asks for: a pure function of the ledger and the limits."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from platform_shared.ingestion.landing import LandedFile
 from platform_shared.ledger import Lease, Outcome, Unit, UnitState
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a feed asks for. A batch is bounded by files and bytes; `settle` is the age at which a file is complete,
-    `pauses` are waited after the first, second, … failed try.
+    """How much a feed asks for at once, how often, and when an object is complete.
 
-    `settle` guards against writers that do not rename into place: a file is taken when neither content nor name changed
-    for that long.
+    A batch is bounded by objects and bytes; `pauses` are waited after the first, second, … failed try. An object is
+    complete when neither content nor name changed for the time `settle` (zero for senders that rename into place), and,
+    if there is a `marker`, when an object of its name with this suffix is there too.
     """
 
-    files_per_batch: int = 400
+    objects_per_batch: int = 400
     bytes_per_batch: int = 512 * 1024**2
     batches_in_flight: int = 2
     attempts: int = 3
     pauses: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(minutes=5))
     settle: timedelta = timedelta(seconds=2)
+    marker: str | None = None
     lease: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When there is too little to start a run: fewer than `least_objects`, or fewer than `least_bytes`; but nothing
+    waits longer than `longest_wait` for others."""
+
+    least_objects: int = 1
+    least_bytes: int = 0
+    longest_wait: timedelta = timedelta(minutes=15)
+
+    def is_open(self, ready: Sequence[Unit], now: datetime) -> bool:
+        """Whether these units are enough, or the oldest has waited long enough."""
+        if len(ready) >= self.least_objects and sum(unit.size_bytes for unit in ready) >= self.least_bytes:
+            return True
+        return any(now - unit.first_seen_at >= self.longest_wait for unit in ready)
 
 
 @dataclass(frozen=True)
@@ -37,48 +53,57 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a tick does: new batches, and units that end without one."""
+    """What a tick does: new batches, and units that end without one. Counts are of units that wait, by reason."""
 
     batches: tuple[Batch, ...] = ()
     ended: tuple[Outcome, ...] = ()
-    waiting: int = 0
-    """Units that wait: still being written, or for a batch in flight."""
+    in_flight: int = 0
     settling: int = 0
-    """Units among them that are still being written."""
+    """Still being written, or without their marker."""
+    pausing: int = 0
+    """After a failed try, or behind another version of the object."""
+    gathering: int = 0
+    """Too few or too small for a run."""
+    queued: int = 0
+    """Complete; wait for a batch in flight to end."""
 
 
 def plan(
     feed: str,
-    listing: Sequence[LandedFile],
     open_units: Sequence[Unit],
     unchanged: Mapping[tuple[str, str], str],
+    unmarked: Collection[str],
     limits: Limits,
+    gate: Gate,
     now: datetime,
 ) -> Plan:
     """Plans one tick over the units that are not at an end (`open_units`: discovered or requested).
 
-    - A version that is not the listed one any more is superseded, unless a batch has it right now.
+    - Of several versions of one object the one seen last is current; the others are superseded.
     - A version in `unchanged` ((object, version) -> SHA-256) has the bytes of the loaded one and ends as such.
     - A unit whose tries are used up goes to quarantine with the last error as the reason.
+    - Objects in `unmarked` lack their marker, and wait.
     - The rest is asked for, oldest first, in bounded batches; an object of which another version is in flight waits,
       so that versions of one object are loaded in their order.
-    - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it.
+    - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it. They get
+      one of the free places at most, and new objects the others, so that neither starves the other.
     """
-    current = {file.object_id: file for file in listing}
     in_flight = {unit for unit in open_units if unit.state is UnitState.REQUESTED and not _expired(unit, now)}
     busy = {unit.object_id for unit in in_flight}
+    newest: dict[str, Unit] = {}
+    for unit in sorted(open_units, key=_age):
+        newest[unit.object_id] = unit
 
     ended: list[Outcome] = []
-    ready: list[Unit] = []
-    settling = blocked = 0
+    first_tries: list[Unit] = []
+    retries: list[Unit] = []
+    settling = pausing = 0
     for unit in open_units:
         if unit in in_flight:
             continue
-        file = current.get(unit.object_id)
         key = (unit.object_id, unit.version)
-        if file is None or file.version != unit.version:
-            reason = "the file is gone" if file is None else "a newer version is there"
-            ended.append(Outcome(*key, UnitState.SUPERSEDED, reason=reason))
+        if unit is not newest[unit.object_id]:
+            ended.append(Outcome(*key, UnitState.SUPERSEDED, reason="a newer version is there"))
         elif key in unchanged:
             ended.append(
                 Outcome(*key, UnitState.UNCHANGED, unchanged[key], reason="the same bytes as the loaded version")
@@ -88,19 +113,29 @@ def plan(
             ended.append(
                 Outcome(*key, UnitState.QUARANTINED, reason=f"{unit.attempts} tries failed; the last one: {last}")
             )
-        elif unit.retry_at is not None and unit.retry_at > now:
-            blocked += 1
-        elif not _settled(file, unit, limits, now):
+        elif (unit.retry_at is not None and unit.retry_at > now) or unit.object_id in busy:
+            pausing += 1
+        elif unit.object_id in unmarked or not _settled(unit, limits, now):
             settling += 1
-        elif unit.object_id in busy:
-            blocked += 1
         else:
-            ready.append(unit)
+            (retries if unit.attempts else first_tries).append(unit)
 
     slots = max(0, limits.batches_in_flight - len({unit.batch_id for unit in in_flight}))
-    batches = tuple(_batches(feed, ready, slots, limits, now))
-    asked = sum(len(batch.lease.units) for batch in batches)
-    return Plan(batches, tuple(ended), waiting=len(ready) - asked + blocked + settling, settling=settling)
+    gathering = 0 if gate.is_open(first_tries, now) else len(first_tries)
+    if gathering:
+        first_tries = []
+    again = _batches(feed, retries, min(slots, 1) if first_tries else slots, limits, now)
+    new = _batches(feed, first_tries, slots - len(again), limits, now)
+    asked = sum(len(batch.lease.units) for batch in again + new)
+    return Plan(
+        (*again, *new),
+        tuple(ended),
+        in_flight=len(in_flight),
+        settling=settling,
+        pausing=pausing,
+        gathering=gathering,
+        queued=len(first_tries) + len(retries) - asked,
+    )
 
 
 def _batches(feed: str, ready: Sequence[Unit], slots: int, limits: Limits, now: datetime) -> list[Batch]:
@@ -109,11 +144,11 @@ def _batches(feed: str, ready: Sequence[Unit], slots: int, limits: Limits, now: 
     for unit in sorted(ready, key=lambda u: (u.first_seen_at, u.object_id)):
         by_attempt.setdefault(unit.attempts + 1, []).append(unit)
     for attempt, units in sorted(by_attempt.items()):
-        most_files = max(1, limits.files_per_batch // 10 ** (attempt - 1))
+        most_objects = max(1, limits.objects_per_batch // 10 ** (attempt - 1))
         start = 0
         while start < len(units) and len(batches) < slots:
             end, size = start, 0
-            while end < len(units) and end - start < most_files:
+            while end < len(units) and end - start < most_objects:
                 size += units[end].size_bytes
                 if size > limits.bytes_per_batch and end > start:
                     break
@@ -130,11 +165,15 @@ def _batch(feed: str, units: Sequence[Unit], attempt: int, limits: Limits, now: 
     return Batch(Lease(feed, batch_id, now + limits.lease, keys), attempt)
 
 
+def _age(unit: Unit) -> tuple[datetime, datetime, str]:
+    return unit.first_seen_at, unit.changed_at or unit.first_seen_at, unit.version
+
+
 def _expired(unit: Unit, now: datetime) -> bool:
     return unit.lease_expires_at is None or unit.lease_expires_at <= now
 
 
-def _settled(file: LandedFile, unit: Unit, limits: Limits, now: datetime) -> bool:
-    """Old enough by the file's own times, or seen unchanged for that long (a source whose clock is ahead)."""
-    age = now.timestamp() - file.changed_ns / 1e9
-    return age >= limits.settle.total_seconds() or now - unit.first_seen_at >= limits.settle
+def _settled(unit: Unit, limits: Limits, now: datetime) -> bool:
+    """Old enough by the object's own time, or seen unchanged for that long (a source whose clock is ahead)."""
+    times = [unit.first_seen_at] if unit.changed_at is None else [unit.first_seen_at, unit.changed_at]
+    return any(now - time >= limits.settle for time in times)

@@ -3,8 +3,34 @@
 It lives in a schema of its own beside Dagster's storage and remembers what run keys and cursors forget (docs/adr/0004).
 """
 
+from platform_shared.ledger.feeds import FeedDays, Feeds, Look
 from platform_shared.ledger.messages import Message
 from platform_shared.ledger.outbox import Outbox
-from platform_shared.ledger.store import Lease, LeaseLostError, Ledger, Outcome, Unit, UnitState
+from platform_shared.ledger.store import (
+    Lease,
+    LeaseLostError,
+    Ledger,
+    MessageOf,
+    Outcome,
+    Seen,
+    Totals,
+    Unit,
+    UnitState,
+)
 
-__all__ = ["Lease", "LeaseLostError", "Ledger", "Message", "Outbox", "Outcome", "Unit", "UnitState"]
+__all__ = [
+    "FeedDays",
+    "Feeds",
+    "Lease",
+    "LeaseLostError",
+    "Ledger",
+    "Look",
+    "Message",
+    "MessageOf",
+    "Outbox",
+    "Outcome",
+    "Seen",
+    "Totals",
+    "Unit",
+    "UnitState",
+]

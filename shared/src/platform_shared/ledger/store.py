@@ -1,16 +1,18 @@
 """Units of ingestion: `discovered -> requested -> loaded | unchanged | superseded | quarantined`, with leases."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from platform_shared.ledger.feeds import Feeds, new_epoch, note_days
 from platform_shared.ledger.messages import Message, put_message
 from platform_shared.ledger.migrate import ensure_schema
-from platform_shared.ledger.tables import DAYS, UNITS
+from platform_shared.ledger.tables import UNITS
 from platform_shared.postgres import PLATFORM_SCHEMA, PostgresServer
 
 
@@ -27,6 +29,9 @@ class UnitState(StrEnum):
     SUPERSEDED = "superseded"
     """A newer version was seen, or the object vanished, before this one was read."""
     QUARANTINED = "quarantined"
+
+
+_REPLAYED = (UnitState.LOADED, UnitState.UNCHANGED, UnitState.QUARANTINED)
 
 
 class LeaseLostError(RuntimeError):
@@ -52,6 +57,20 @@ class Unit:
     """After a failure: not to be asked for again before this instant."""
     days: tuple[str, ...] = ()
     """Days (ISO) whose rows may have been committed, noted before the commit."""
+    changed_at: datetime | None = None
+    """When the version was written, as the source says."""
+    row_count: int | None = None
+    reject_count: int | None = None
+    finished_at: datetime | None = None
+
+
+class Seen(NamedTuple):
+    """A version of an object as a listing shows it; `changed_at` is when the source says that it was written."""
+
+    object_id: str
+    version: str
+    size_bytes: int
+    changed_at: datetime
 
 
 @dataclass(frozen=True)
@@ -66,14 +85,6 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class FeedDays:
-    """Days of a feed: those that (may) have had rows with the instant of the last, and those announced as empty."""
-
-    delivered: Mapping[date, datetime]
-    empty: frozenset[date]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How one unit of a batch ended."""
 
@@ -83,8 +94,21 @@ class Outcome:
     content_sha256: str | None = None
     row_count: int | None = None
     reason: str | None = None
-    message: Message | None = None
-    """Goes to the outbox in the transaction that ends the unit."""
+    reject_count: int | None = None
+    gone: bool = False
+    """The object was not there. If the same version turns up again (a folder that was not mounted), it is new."""
+
+
+MessageOf = Callable[[Sequence[Outcome]], Message | None]
+"""The message about units that just ended, if there is something to say; stored in the transaction that ends them."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Rows of a feed that are loaded, and that were rejected."""
+
+    rows: int
+    rejects: int
 
 
 class Ledger:
@@ -98,52 +122,50 @@ class Ledger:
         """Gives the connection back."""
         self._engine.dispose()
 
-    def record_seen(self, feed: str, objects: Iterable[tuple[str, str, int]], now: datetime) -> int:
-        """Adds versions (object id, version, bytes) not seen before as discovered; returns how many were new.
+    @property
+    def feeds(self) -> Feeds:
+        """What is kept of feeds as a whole."""
+        return Feeds(self._engine)
 
-        A version that was superseded and is listed again is the current one after all (a folder that was not mounted
-        for a while): it is discovered again.
+    def record_seen(self, feed: str, listed: Sequence[Seen], now: datetime) -> list[Seen]:
+        """Adds versions not seen before as discovered, and returns those.
+
+        The listed version of an object is the current one: others that wait for a batch are superseded, and a version
+        that was superseded and is listed again (a folder that was not mounted for a while) is discovered again.
+        Versions that nobody has tried to load are forgotten then: a file that grows for an hour is one unit in the end.
         """
-        rows = [
-            {
-                "feed": feed,
-                "object_id": object_id,
-                "version": version,
-                "state": UnitState.DISCOVERED,
-                "size_bytes": size,
-                "first_seen_at": now,
-            }
-            for object_id, version, size in objects
-        ]
-        new = 0
+        new: list[Seen] = []
         with self._engine.begin() as connection:
-            for start in range(0, len(rows), 1000):
-                statement = insert(UNITS).values(rows[start : start + 1000])
+            for start in range(0, len(listed), 1000):
+                part = {(seen.object_id, seen.version): seen for seen in listed[start : start + 1000]}
+                statement = insert(UNITS).values(
+                    [
+                        {"feed": feed, "state": UnitState.DISCOVERED, "first_seen_at": now, **seen._asdict()}
+                        for seen in part.values()
+                    ]
+                )
                 statement = statement.on_conflict_do_update(
                     index_elements=[UNITS.c.feed, UNITS.c.object_id, UNITS.c.version],
                     set_={
                         "state": UnitState.DISCOVERED,
+                        "first_seen_at": now,
                         "reason": None,
                         "finished_at": None,
                         "batch_id": None,
+                        "retry_at": None,
                         "attempts": 0,
                     },
                     where=UNITS.c.state == UnitState.SUPERSEDED,
                 )
-                new += connection.execute(statement).rowcount
+                added = connection.execute(statement.returning(UNITS.c.object_id, UNITS.c.version))
+                fresh = [part[row.object_id, row.version] for row in added]
+                _supersede_others(connection, feed, fresh, now)
+                new += fresh
         return new
 
-    def known(self, feed: str) -> set[tuple[str, str]]:
-        """(object id, version) of all that was seen of a feed, but for what a newer version or a deletion overtook."""
-        query = sa.select(UNITS.c.object_id, UNITS.c.version).where(
-            UNITS.c.feed == feed, UNITS.c.state != UnitState.SUPERSEDED
-        )
-        with self._engine.begin() as connection:
-            return {(row.object_id, row.version) for row in connection.execute(query)}
-
-    def units(self, feed: str, states: Sequence[UnitState] | None = None) -> list[Unit]:
-        """All units of a feed, or those in `states`, oldest first."""
-        query = sa.select(UNITS).where(UNITS.c.feed == feed)
+    def units(self, feed: str, states: Sequence[UnitState] | None = None, *, limit: int | None = None) -> list[Unit]:
+        """All units of a feed, or those in `states`, oldest first; the first `limit` of them."""
+        query = sa.select(UNITS).where(UNITS.c.feed == feed).limit(limit)
         if states is not None:
             query = query.where(UNITS.c.state.in_(states))
         with self._engine.begin() as connection:
@@ -243,37 +265,7 @@ class Ledger:
                     .values(days=list(touched))
                 )
             delivered = {date.fromisoformat(day) for touched in days.values() for day in touched}
-            self._note_feed_days(connection, feed, delivered, True, now)
-
-    def note_empty_days(self, feed: str, days: Iterable[date], now: datetime) -> None:
-        """Notes days that were announced as empty; a day that has had rows stays one that has."""
-        with self._engine.begin() as connection:
-            self._note_feed_days(connection, feed, days, False, now)
-
-    def _note_feed_days(
-        self, connection: sa.Connection, feed: str, days: Iterable[date], delivered: bool, now: datetime
-    ) -> None:
-        # In order, so that two batches that note the same days do not wait for each other in a circle.
-        values = [{"feed": feed, "day": day, "delivered": delivered, "noted_at": now} for day in sorted(days)]
-        if values:
-            statement = insert(DAYS).values(values)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[DAYS.c.feed, DAYS.c.day],
-                    set_={"delivered": statement.excluded.delivered, "noted_at": statement.excluded.noted_at},
-                    where=statement.excluded.delivered,
-                )
-            )
-
-    def feed_days(self, feed: str) -> FeedDays:
-        """The days of a feed that were loaded (or came as far as `note_days`), and those announced as empty."""
-        query = sa.select(DAYS).where(DAYS.c.feed == feed)
-        with self._engine.begin() as connection:
-            rows = connection.execute(query).all()
-        return FeedDays(
-            {row.day: row.noted_at for row in rows if row.delivered},
-            frozenset(row.day for row in rows if not row.delivered),
-        )
+            note_days(connection, feed, delivered, True, now)
 
     def days(self, feed: str, object_ids: Sequence[str]) -> list[str]:
         """All days (ISO, sorted) that any version of these objects has had rows of."""
@@ -285,35 +277,45 @@ class Ledger:
 
     def quarantined(self, feed: str) -> list[Unit]:
         """Units in quarantine whose object has had no good version since."""
-        newer = UNITS.alias("newer")
+        good = [UnitState.LOADED, UnitState.UNCHANGED]
         query = (
             sa.select(UNITS)
-            .where(UNITS.c.feed == feed, UNITS.c.state == UnitState.QUARANTINED)
-            .where(
-                ~sa.exists().where(
-                    newer.c.feed == UNITS.c.feed,
-                    newer.c.object_id == UNITS.c.object_id,
-                    newer.c.state.in_([UnitState.LOADED, UnitState.UNCHANGED]),
-                    newer.c.finished_at > UNITS.c.finished_at,
-                )
-            )
+            .where(UNITS.c.feed == feed, UNITS.c.state == UnitState.QUARANTINED, ~_overtaken(good))
             .order_by(UNITS.c.object_id)
         )
         with self._engine.begin() as connection:
             return [_unit(row) for row in connection.execute(query)]
 
-    def finish(self, feed: str, batch_id: str, outcomes: Sequence[Outcome], now: datetime) -> None:
+    def rejected(self, feed: str) -> dict[str, int]:
+        """Rejected rows of each object that is loaded with some, most first."""
+        query = (
+            sa.select(UNITS.c.object_id, UNITS.c.reject_count)
+            .where(UNITS.c.feed == feed, UNITS.c.state == UnitState.LOADED, ~_overtaken([UnitState.LOADED]))
+            .where(UNITS.c.reject_count > 0)
+            .order_by(UNITS.c.reject_count.desc(), UNITS.c.object_id)
+        )
+        with self._engine.begin() as connection:
+            return {row.object_id: row.reject_count for row in connection.execute(query)}
+
+    def finish(
+        self, feed: str, batch_id: str, outcomes: Sequence[Outcome], now: datetime, message_of: MessageOf
+    ) -> None:
         """Writes how units ended, for those that the batch still has."""
         mine = sa.and_(UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
-        self._end(feed, outcomes, now, mine)
+        self._end(feed, outcomes, now, mine, message_of)
 
-    def close_units(self, feed: str, outcomes: Sequence[Outcome], now: datetime) -> list[Outcome]:
-        """Ends units that no batch has (superseded, unchanged, or out of attempts); returns those that it ended."""
-        return self._end(feed, outcomes, now, _free(now))
+    def close_units(self, feed: str, outcomes: Sequence[Outcome], now: datetime, message_of: MessageOf) -> None:
+        """Ends units that no batch has (unchanged, or out of attempts)."""
+        self._end(feed, outcomes, now, _free(now), message_of)
 
     def _end(
-        self, feed: str, outcomes: Sequence[Outcome], now: datetime, condition: sa.ColumnElement[bool]
-    ) -> list[Outcome]:
+        self,
+        feed: str,
+        outcomes: Sequence[Outcome],
+        now: datetime,
+        condition: sa.ColumnElement[bool],
+        message_of: MessageOf,
+    ) -> None:
         """State and message in one transaction: what is set aside is told, and what is told is set aside."""
         ended = []
         with self._engine.begin() as connection:
@@ -330,6 +332,7 @@ class Ledger:
                         state=outcome.state,
                         content_sha256=sa.func.coalesce(outcome.content_sha256, UNITS.c.content_sha256),
                         row_count=outcome.row_count,
+                        reject_count=outcome.reject_count,
                         reason=outcome.reason,
                         lease_holder=None,
                         lease_expires_at=None,
@@ -338,9 +341,11 @@ class Ledger:
                 )
                 if result.rowcount:
                     ended.append(outcome)
-                    if outcome.message is not None:
-                        put_message(connection, outcome.message, now)
-        return ended
+            if any(outcome.gone for outcome in ended):
+                new_epoch(connection, feed)
+            message = message_of(ended)
+            if message is not None:
+                put_message(connection, message, now)
 
     def give_back(self, feed: str, batch_id: str, reason: str, now: datetime, pauses: Sequence[timedelta] = ()) -> int:
         """Frees the units of a batch whose run failed, with the reason; how many.
@@ -365,6 +370,65 @@ class Ledger:
         )
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
+
+    def replay(
+        self,
+        feed: str,
+        now: datetime,
+        *,
+        object_id: str | None = None,
+        quarantined: bool = False,
+        since: datetime | None = None,
+    ) -> list[str]:
+        """Lets the newest version of objects be loaded again, whatever bytes are loaded, with fresh tries.
+
+        Of exactly one object, of those in quarantine, or of those whose newest version ended since an instant. Objects
+        that wait or are being loaded are left alone. Returns the ids of the others. Raises ValueError unless exactly
+        one choice is made.
+        """
+        if [object_id is not None, quarantined, since is not None].count(True) != 1:
+            raise ValueError("Say one of: an object, the quarantine, or an instant.")
+        newer = UNITS.alias("newer")
+        condition = sa.and_(
+            UNITS.c.feed == feed,
+            UNITS.c.state.in_(_REPLAYED),
+            ~sa.exists().where(
+                newer.c.feed == UNITS.c.feed,
+                newer.c.object_id == UNITS.c.object_id,
+                newer.c.state != UnitState.SUPERSEDED,
+                newer.c.first_seen_at > UNITS.c.first_seen_at,
+            ),
+        )
+        if object_id is not None:
+            condition = sa.and_(condition, UNITS.c.object_id == object_id)
+        elif quarantined:
+            condition = sa.and_(condition, UNITS.c.state == UnitState.QUARANTINED)
+        else:
+            condition = sa.and_(condition, UNITS.c.finished_at >= since)
+        again = (
+            sa.update(UNITS)
+            .where(condition)
+            .values(
+                state=UnitState.DISCOVERED,
+                attempts=0,
+                batch_id=None,
+                retry_at=None,
+                reason=None,
+                finished_at=None,
+                content_sha256=None,
+            )
+            .returning(UNITS.c.object_id)
+        )
+        with self._engine.begin() as connection:
+            names = sorted(connection.scalars(again))
+            for start in range(0, len(names), 1000):
+                # Without the hash of what is loaded, the same bytes are not taken for done.
+                connection.execute(
+                    sa.update(UNITS)
+                    .where(UNITS.c.feed == feed, UNITS.c.object_id.in_(names[start : start + 1000]))
+                    .values(content_sha256=None)
+                )
+        return names
 
     def loaded_hashes(self, feed: str, object_ids: Sequence[str]) -> Mapping[str, str]:
         """SHA-256 of the bytes that are loaded now, for those objects of which that is certain.
@@ -393,6 +457,20 @@ class Ledger:
         with self._engine.begin() as connection:
             return {row.object_id: row.content_sha256 for row in connection.execute(query)}
 
+    def totals(self) -> dict[str, Totals]:
+        """Rows and rejects of the versions that are loaded now, by feed."""
+        query = (
+            sa.select(
+                UNITS.c.feed,
+                sa.func.coalesce(sa.func.sum(UNITS.c.row_count), 0).label("rows"),
+                sa.func.coalesce(sa.func.sum(UNITS.c.reject_count), 0).label("rejects"),
+            )
+            .where(UNITS.c.state == UnitState.LOADED, ~_overtaken([UnitState.LOADED]))
+            .group_by(UNITS.c.feed)
+        )
+        with self._engine.begin() as connection:
+            return {row.feed: Totals(int(row.rows), int(row.rejects)) for row in connection.execute(query)}
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of units by feed and state."""
         query = sa.select(UNITS.c.feed, UNITS.c.state, sa.func.count().label("units")).group_by(
@@ -403,6 +481,36 @@ class Ledger:
             for row in connection.execute(query):
                 counts.setdefault(row.feed, {})[row.state] = row.units
         return counts
+
+
+def _supersede_others(connection: sa.Connection, feed: str, listed: Sequence[Seen], now: datetime) -> None:
+    if not listed:
+        return
+    waiting = sa.and_(
+        UNITS.c.feed == feed,
+        UNITS.c.object_id.in_([seen.object_id for seen in listed]),
+        sa.tuple_(UNITS.c.object_id, UNITS.c.version).not_in([(seen.object_id, seen.version) for seen in listed]),
+        UNITS.c.state == UnitState.DISCOVERED,
+        # A try that may have been committed stays, for its days to be announced by whoever ends it.
+        UNITS.c.days.is_(None),
+    )
+    connection.execute(sa.delete(UNITS).where(waiting, UNITS.c.batch_id.is_(None)))
+    connection.execute(
+        sa.update(UNITS)
+        .where(waiting)
+        .values(state=UnitState.SUPERSEDED, reason="a newer version is there", finished_at=now)
+    )
+
+
+def _overtaken(states: Sequence[UnitState]) -> sa.ColumnElement[bool]:
+    """Whether a later version of the unit's object ended in one of `states`."""
+    newer = UNITS.alias("newer")
+    return sa.exists().where(
+        newer.c.feed == UNITS.c.feed,
+        newer.c.object_id == UNITS.c.object_id,
+        newer.c.state.in_(states),
+        newer.c.finished_at > UNITS.c.finished_at,
+    )
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:
@@ -427,4 +535,8 @@ def _unit(row: sa.Row[tuple[object, ...]]) -> Unit:
         lease_holder=row.lease_holder,
         retry_at=row.retry_at,
         days=tuple(row.days or ()),
+        changed_at=row.changed_at,
+        row_count=row.row_count,
+        reject_count=row.reject_count,
+        finished_at=row.finished_at,
     )

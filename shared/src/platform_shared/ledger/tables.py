@@ -25,8 +25,23 @@ UNITS = sa.Table(
     sa.Column("days", sa.ARRAY(sa.Text)),
     sa.Column("reason", sa.Text),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Column("changed_at", sa.DateTime(timezone=True)),
+    sa.Column("reject_count", sa.BigInteger),
     sa.Index("units_feed_state", "feed", "state"),
     sa.Index("units_batch", "batch_id"),
+)
+
+FEEDS = sa.Table(
+    "feeds",
+    METADATA,
+    sa.Column("feed", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("looked_at", sa.DateTime(timezone=True)),
+    sa.Column("tick_seconds", sa.Float),
+    sa.Column("listing_seconds", sa.Float),
+    sa.Column("listed_objects", sa.BigInteger),
+    sa.Column("listed_whole_at", sa.DateTime(timezone=True)),
 )
 
 DAYS = sa.Table(

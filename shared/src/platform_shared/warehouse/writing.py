@@ -154,8 +154,10 @@ def replace_objects(
     details: Mapping[str, str],
     rejects: Rejects | None = None,
     before_commit: Callable[[], None] = lambda: None,
-) -> int:
-    """Replaces all rows of `objects` by the file `written`, in one transaction; returns the snapshot id.
+) -> int | None:
+    """Replaces all rows of `objects` by the file `written`, in one transaction.
+
+    Returns the snapshot's id, or None if there was nothing to change.
 
     With `rejects` their rows in that table are replaced, too, in the same transaction. A file may lack columns of its
     table: they are NULL. Repeating it with newly written files changes nothing; the same file must not be given twice.
@@ -164,6 +166,7 @@ def replace_objects(
     """
     if not objects:
         raise ValueError("replace_objects needs at least one object")
+    before = _last_snapshot(connection)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with (
@@ -185,8 +188,14 @@ def replace_objects(
         except (LockLostError, duckdb.TransactionException):
             if attempt == _ATTEMPTS:
                 raise
+    after = _last_snapshot(connection)
+    return None if after == before else after
+
+
+def _last_snapshot(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Id of the last snapshot that this connection committed; a transaction that changed nothing makes none."""
     row = connection.execute(f"SELECT id FROM {LAKE}.last_committed_snapshot()").fetchone()
-    return int(row[0]) if row else 0
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def _replace(

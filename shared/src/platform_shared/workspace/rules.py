@@ -28,7 +28,14 @@ class AllowedWarning:
     reason: str
 
 
-ALLOWED_WARNINGS: frozenset[AllowedWarning] = frozenset()
+ALLOWED_WARNINGS = frozenset(
+    {
+        AllowedWarning(
+            "Parameter `execution_type` of function `AssetsDefinition.__init__` is currently in beta",
+            "Dagster itself gives it when it binds resources to an asset check of its own.",
+        ),
+    }
+)
 
 
 class Rule(StrEnum):

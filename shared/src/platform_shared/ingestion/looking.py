@@ -1,0 +1,246 @@
+"""One look at a feed: list, record, plan, lease. The sensor's side of safe ingestion, without Dagster."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from platform_shared.ingestion.closing import empty_days
+from platform_shared.ingestion.feed import ObjectFeed
+from platform_shared.ingestion.landing import LandingFolder, sha256
+from platform_shared.ingestion.objects import (
+    ObjectSource,
+    Refused,
+    SourceError,
+    SourceMissingError,
+    SourceObject,
+    VersionGoneError,
+)
+from platform_shared.ingestion.planning import Batch, Plan, plan
+from platform_shared.ingestion.quarantine import quarantine_message, set_aside
+from platform_shared.ingestion.scanning import Memory, Scan, scan
+from platform_shared.ledger import Ledger, Look, Message, Outbox, Outcome, Seen, Unit, UnitState
+from platform_shared.partitions import FIRST_BUSINESS_DATE
+
+_COMPARED_BYTES = 64 * 1024**2
+_KEPT_BYTES = 256 * 1024**2
+"""Largest object whose bytes a look copies to the quarantine."""
+_PLANNED_UNITS = 10_000
+
+
+class RunState(Enum):
+    """What became of the run that has a batch."""
+
+    UNKNOWN = "unknown"
+    """There is none, or it is at work: its lease decides."""
+    WAITING = "waiting"
+    """It waits for its turn."""
+    ENDED = "ended"
+
+
+RunOf = Callable[[str, str | None], tuple[RunState, str]]
+"""The state of the run of a batch (its id, and the run that took it), and the run in words."""
+
+Announce = Callable[[str, bool], None]
+"""Announces a partition: one with rows, or (true) an empty one."""
+
+
+@dataclass
+class Looked:
+    """What a look came to: batches to be run, what was new, and what to remember."""
+
+    memory: Memory
+    batches: list[Batch] = field(default_factory=list)
+    new: list[SourceObject] = field(default_factory=list)
+    objects: int | None = None
+    """Objects of the source, after a whole listing."""
+    why_nothing: str | None = None
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Looks at one feed. A look writes the ledger and asks for nothing that another look or a run has."""
+
+    feed: ObjectFeed
+    source: ObjectSource
+    ledger: Ledger
+    outbox: Outbox
+    quarantine: Path
+    run_of: RunOf
+    announce: Announce
+
+    def look(self, cursor: str | None, now: datetime) -> Looked:
+        """One look. Errors of the source pass through, and leave cursor and leases as they were."""
+        began = time.monotonic()
+        feed, ledger = self.feed, self.ledger
+        memory = Memory.of(cursor, ledger.feeds.open(feed.name, feed.contract.owner))
+        try:
+            listed = scan(
+                self.source,
+                memory,
+                feed.is_wanted,
+                lambda chunk: self._record(chunk, now),
+                lambda: time.monotonic() - began > feed.tick_seconds,
+            )
+        except SourceMissingError as error:
+            if self._was_there_before():
+                raise
+            return Looked(memory, why_nothing=f"Nothing was delivered yet: {error}")
+        listing_seconds = time.monotonic() - began
+        for refused in listed.refused:
+            self.outbox.put(_refusal(feed, refused), now)
+        self._look_after_batches(now)
+        planned = self._plan(now)
+        granted = {lease.batch_id for lease in ledger.lease([batch.lease for batch in planned.batches], now)}
+        batches = [batch for batch in planned.batches if batch.lease.batch_id in granted]
+        self._announce_empty_periods(now)
+        seconds = time.monotonic() - began
+        whole = (listed.objects, now) if listed.whole else (None, None)
+        ledger.feeds.note_look(feed.name, Look(now, seconds, listing_seconds, *whole))
+        return Looked(
+            listed.memory,
+            batches,
+            listed.new,
+            listed.objects if listed.whole else None,
+            None if batches else _why_nothing(listed, planned),
+        )
+
+    def _record(self, chunk: Sequence[SourceObject], now: datetime) -> Sequence[SourceObject]:
+        objects = {(entry.object_id, entry.version): entry for entry in chunk}
+        seen = [
+            Seen(entry.object_id, entry.version, entry.size_bytes, _instant(entry.changed_ns))
+            for entry in objects.values()
+        ]
+        new = self.ledger.record_seen(self.feed.name, seen, now)
+        return [objects[each.object_id, each.version] for each in new]
+
+    def _was_there_before(self) -> bool:
+        last = self.ledger.feeds.looks().get(self.feed.name)
+        return last is not None and last.listed_whole_at is not None
+
+    def _look_after_batches(self, now: datetime) -> None:
+        """A run's end shortens the lease of its batch, a run that waits for its turn prolongs it."""
+        feed, ledger = self.feed, self.ledger
+        requested = ledger.units(feed.name, [UnitState.REQUESTED])
+        for batch_id, holder in sorted({(u.batch_id, u.lease_holder or "") for u in requested if u.batch_id}):
+            state, run = self.run_of(batch_id, holder or None)
+            if state is RunState.ENDED:
+                ledger.give_back(feed.name, batch_id, f"{run} without a reason", now, feed.limits.pauses)
+            elif state is RunState.WAITING:
+                ledger.prolong(feed.name, batch_id, now + feed.limits.lease)
+
+    def _plan(self, now: datetime) -> Plan:
+        """Plans, and ends what ends without a batch."""
+        feed, ledger = self.feed, self.ledger
+        units = ledger.units(feed.name, [UnitState.REQUESTED])
+        units += ledger.units(feed.name, [UnitState.DISCOVERED], limit=_PLANNED_UNITS)
+        planned = plan(feed.name, units, self._unchanged(units), self._unmarked(units), feed.limits, feed.gate, now)
+        by_key = {(unit.object_id, unit.version): unit for unit in units}
+        ending = [(by_key[outcome.object_id, outcome.version], outcome) for outcome in planned.ended]
+        # A unit that ends here may have been committed by a run that died before it announced its partitions.
+        for day in sorted({day for unit, _ in ending for day in unit.days}):
+            self.announce(day, False)
+        ended = [self._with_bytes_kept(outcome, unit.size_bytes, now) for unit, outcome in ending]
+        ledger.close_units(feed.name, ended, now, self._message)
+        return planned
+
+    def _unchanged(self, units: Sequence[Unit]) -> Mapping[tuple[str, str], str]:
+        """Waiting versions whose bytes are the loaded ones, found here to spare a run where the bytes are at hand; the
+        loader compares the rest."""
+        source, same = self.source, dict[tuple[str, str], str]()
+        if not isinstance(source, LandingFolder):
+            return same
+        waiting = [unit for unit in units if unit.state is UnitState.DISCOVERED]
+        loaded = self.ledger.loaded_hashes(self.feed.name, [unit.object_id for unit in waiting]) if waiting else {}
+        budget = _COMPARED_BYTES
+        for unit in waiting:
+            if unit.object_id not in loaded or unit.size_bytes > budget:
+                continue
+            budget -= unit.size_bytes
+            try:
+                digest = sha256(source.folder / unit.object_id)
+                found = source.current(unit.object_id)
+            except OSError:
+                continue  # gone or unreadable by now: the loader says which
+            if digest == loaded[unit.object_id] and found is not None and found.version == unit.version:
+                same[unit.object_id, unit.version] = digest
+        return same
+
+    def _unmarked(self, units: Sequence[Unit]) -> set[str]:
+        """Waiting objects whose marker is not there yet."""
+        marker = self.feed.limits.marker
+        if marker is None:
+            return set()
+        waiting = {unit.object_id for unit in units if unit.state is UnitState.DISCOVERED}
+        return {name for name in waiting if self.source.current(f"{name}{marker}") is None}
+
+    def _with_bytes_kept(self, outcome: Outcome, size_bytes: int, now: datetime) -> Outcome:
+        """Keeps the bytes of a unit that goes to quarantine here; if that cannot be, the reason says so."""
+        if outcome.state is not UnitState.QUARANTINED:
+            return outcome
+        if size_bytes > _KEPT_BYTES:
+            return replace(outcome, reason=f"{outcome.reason} (Too large to be copied here; it stays where it is.)")
+        with tempfile.TemporaryDirectory(prefix="platform-look-") as folder:
+            try:
+                path = self.source.fetch(outcome.object_id, outcome.version, Path(folder))
+                set_aside(self.quarantine, self.feed.name, path, outcome, now)
+            except (OSError, SourceError, VersionGoneError) as error:
+                return replace(outcome, reason=f"{outcome.reason} (Its bytes could not be kept: {error}.)")
+        return outcome
+
+    def _announce_empty_periods(self, now: datetime) -> None:
+        """A period without deliveries is a partition like any other: what waits for whole weeks or for all gets it."""
+        feed, periods = self.feed, self.feed.periods
+        if periods is None:
+            return
+        known = self.ledger.feeds.days(feed.name)
+        empty = empty_days(
+            FIRST_BUSINESS_DATE,
+            periods.last_complete(now, feed.grace),
+            known.delivered,
+            known.empty,
+            now=now,
+            rest=feed.rest,
+            step=periods.days,
+        )
+        for day in empty:
+            self.announce(day.isoformat(), True)
+        self.ledger.feeds.note_empty_days(feed.name, empty, now)
+
+    def _message(self, ended: Sequence[Outcome]) -> Message | None:
+        return quarantine_message(self.feed.name, self.feed.contract.owner, ended)
+
+
+def _refusal(feed: ObjectFeed, refused: Refused) -> Message:
+    return Message(
+        key=f"refused/{feed.name}/{refused.name}",
+        route=feed.contract.owner,
+        subject=f"{feed.name}: {refused.name} is not loaded",
+        body=f"{refused.name} is left where it is and not loaded: {refused.reason}.",
+    )
+
+
+def _why_nothing(listed: Scan, planned: Plan) -> str:
+    if not listed.whole:
+        return f"the listing goes on with the next look; {listed.objects} objects so far"
+    waiting = [
+        f"{number} {what}"
+        for number, what in (
+            (planned.in_flight, "being loaded"),
+            (planned.queued, "waiting for a batch in flight"),
+            (planned.settling, "still being written"),
+            (planned.pausing, "waiting to be tried again"),
+            (planned.gathering, "waiting for more to come"),
+        )
+        if number
+    ]
+    return (
+        f"of {listed.objects} objects: {', '.join(waiting)}" if waiting else f"nothing new of {listed.objects} objects"
+    )
+
+
+def _instant(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
