@@ -35,6 +35,9 @@ from platform_shared.warehouse.sql import literal, literals
 # Four control characters that no text has in a row; a text that has them is refused for a second column.
 _NO_DELIMITER = "\x1d\x1e\x1f\x1d"
 
+# DuckDB's own 32 MiB, of which each thread has a few, are too much for a small memory limit.
+_BUFFER_BYTES = 8 * 1024**2
+
 # How many line ends a record has inside of quotes: its lines in the file, but for the last one.
 _INSIDE = f"coalesce(length(line) - length(replace(line, {literal(NEWLINE)}, '')), 0)"
 
@@ -231,7 +234,8 @@ class LinesStore:
         return f"""read_csv([{paths}], auto_detect = false, header = false, skip = {skipped},
             delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', new_line = '\\n', nullstr = '',
             columns = {{'line': 'VARCHAR'}}, filename = 'path__', compression = {literal(first.packing)},
-            max_line_size = {self._limits.max_line_bytes}, parallel = {str(first.parallel).lower()})"""
+            max_line_size = {self._limits.max_line_bytes}, buffer_size = {max(_BUFFER_BYTES, 4 * self._limits.max_line_bytes)},
+            parallel = {str(first.parallel).lower()})"""
 
     def _fresh(self) -> Path:
         self._next += 1
