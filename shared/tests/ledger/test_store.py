@@ -219,6 +219,17 @@ def test_a_version_that_comes_back_is_discovered_again(ledger: Ledger) -> None:
     assert (unit(ledger, A).state, unit(ledger, A).first_seen_at) == (UnitState.DISCOVERED, NOW + TTL)
 
 
+@pytest.mark.parametrize("end", [UnitState.LOADED, UnitState.UNCHANGED, UnitState.QUARANTINED])
+def test_a_version_that_is_current_again_is_discovered_again(ledger: Ledger, end: UnitState) -> None:
+    seen(ledger, A)
+    close(ledger, Outcome(*A, end, "old"))
+    load(ledger, ("a.csv", "2"), "new", at=NOW + TTL)
+    assert seen(ledger, A, at=NOW + 2 * TTL) == [A]
+    load(ledger, A, "old", at=NOW + 2 * TTL)
+    assert seen(ledger, A, at=NOW + 3 * TTL) == []
+    assert ledger.loaded_hashes(FEED, ["a.csv"]) == {"a.csv": "old"}
+
+
 def test_other_ends_leave_what_sensors_remember(ledger: Ledger) -> None:
     epoch = ledger.feeds.open(FEED, "ingestion")
     load(ledger, A, "hash")

@@ -35,6 +35,8 @@ class ObjectStore:
             "AWS_ACCESS_KEY_ID": "demo",
             "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_DEFAULT_REGION": "us-east-1",
+            # Whoever has no credentials is told so at once, and does not wait for a cloud machine's own.
+            "AWS_EC2_METADATA_DISABLED": "true",
         }
 
 

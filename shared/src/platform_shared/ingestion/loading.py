@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,8 @@ from platform_shared.warehouse import (
     literal,
     replace_objects,
 )
+
+_FETCHES_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -128,26 +131,32 @@ class _Load:
         """Gets the bytes; ends units whose version is gone, unreadable, or loaded already. Returns the others."""
         loaded = self._loader.ledger.loaded_hashes(self._loader.feed, [unit.object_id for unit in units])
         wanted = []
-        for number, unit in enumerate(units):
-            name = unit.object_id
-            if number % 50 == 0:
-                self._prolong()
-            try:
-                path = self._loader.source.fetch(name, unit.version, self._folder)
-                digest = sha256(path)
-            except (VersionGoneError, FileNotFoundError):
-                self._supersede(unit)
-                continue
-            except PermissionError as error:
-                self._end(unit, UnitState.QUARANTINED, f"{name} cannot be read: {error.strerror}")
-                continue
-            self._paths[name], self._hashes[name] = path, digest
-            if loaded.get(name) == digest:
-                self._result.unchanged += 1
-                self._end(unit, UnitState.UNCHANGED, "the same bytes as the loaded version")
-            else:
-                wanted.append(unit)
+        with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
+            fetches = [pool.submit(self._get, unit) for unit in units]
+            for number, (unit, fetch) in enumerate(zip(units, fetches, strict=True)):
+                name = unit.object_id
+                if number % 50 == 0:
+                    self._prolong()
+                try:
+                    self._paths[name], self._hashes[name] = fetch.result()
+                except (VersionGoneError, FileNotFoundError):
+                    self._supersede(unit)
+                except PermissionError as error:
+                    self._end(unit, UnitState.QUARANTINED, f"{name} cannot be read: {error.strerror}")
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                else:
+                    if loaded.get(name) == self._hashes[name]:
+                        self._result.unchanged += 1
+                        self._end(unit, UnitState.UNCHANGED, "the same bytes as the loaded version")
+                    else:
+                        wanted.append(unit)
         return wanted
+
+    def _get(self, unit: Unit) -> tuple[Path, str]:
+        path = self._loader.source.fetch(unit.object_id, unit.version, self._folder)
+        return path, sha256(path)
 
     def _write(self, wanted: list[Unit]) -> None:
         loader, result = self._loader, self._result

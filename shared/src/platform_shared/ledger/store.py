@@ -130,8 +130,9 @@ class Ledger:
     def record_seen(self, feed: str, listed: Sequence[Seen], now: datetime) -> list[Seen]:
         """Adds versions not seen before as discovered, and returns those.
 
-        The listed version of an object is the current one: others that wait for a batch are superseded, and a version
-        that was superseded and is listed again (a folder that was not mounted for a while) is discovered again.
+        The listed version of an object is the current one: others that wait for a batch are superseded. A version that
+        was superseded, or that ended before another one was loaded, and is listed again is discovered again: a folder
+        that was not mounted for a while, a newest version that was deleted from a bucket that keeps versions.
         Versions that nobody has tried to load are forgotten then: a file that grows for an hour is one unit in the end.
         """
         new: list[Seen] = []
@@ -155,7 +156,10 @@ class Ledger:
                         "retry_at": None,
                         "attempts": 0,
                     },
-                    where=UNITS.c.state == UnitState.SUPERSEDED,
+                    where=sa.or_(
+                        UNITS.c.state == UnitState.SUPERSEDED,
+                        sa.and_(UNITS.c.finished_at.is_not(None), _overtaken([UnitState.LOADED])),
+                    ),
                 )
                 added = connection.execute(statement.returning(UNITS.c.object_id, UNITS.c.version))
                 fresh = [part[row.object_id, row.version] for row in added]

@@ -230,12 +230,12 @@ class LinesStore:
     def _read(self, group: Sequence[LinesObject], skip: int | None = None) -> str:
         paths = literals(exact_path(str(entry.path)) for entry in group)
         skipped = int(self._header) if skip is None else skip
-        first = group[0]
+        longest = self._limits.max_line_bytes
+        buffer = max(_BUFFER_BYTES, 4 * longest)
         return f"""read_csv([{paths}], auto_detect = false, header = false, skip = {skipped},
             delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', new_line = '\\n', nullstr = '',
-            columns = {{'line': 'VARCHAR'}}, filename = 'path__', compression = {literal(first.packing)},
-            max_line_size = {self._limits.max_line_bytes}, buffer_size = {max(_BUFFER_BYTES, 4 * self._limits.max_line_bytes)},
-            parallel = {str(first.parallel).lower()})"""
+            columns = {{'line': 'VARCHAR'}}, filename = 'path__', compression = {literal(group[0].packing)},
+            max_line_size = {longest}, buffer_size = {buffer}, parallel = {str(group[0].parallel).lower()})"""
 
     def _fresh(self) -> Path:
         self._next += 1
