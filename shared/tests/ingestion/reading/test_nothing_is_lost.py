@@ -197,7 +197,7 @@ columns = tuple(Column(f"c{n}", "BIGINT", "") for n in range(4)) + (Column("name
 shape = Shape(columns, Format(sys.argv[2]), limits=ReadLimits(threshold=0.2))
 with tempfile.TemporaryDirectory() as folder:
     spill = f"{folder}/spill"
-    with duckdb.connect(config={"threads": "2", "memory_limit": "128MB", "temp_directory": spill}) as connection:
+    with duckdb.connect(config={"threads": "2", "memory_limit": "192MB", "temp_directory": spill}) as connection:
         connection.execute("ATTACH ':memory:' AS lake; SET TimeZone = 'UTC'")
         warehouse = Warehouse(None, f"{folder}/", Path(folder))
         source = Source(sys.argv[3], "1", path)
@@ -211,7 +211,7 @@ print(each.rows, each.rejects, int(peak) // 1024)
 
 _ROWS = """
     SELECT CASE WHEN n % 50 = 3 THEN 'x' ELSE n::VARCHAR END AS c0, n * 7 AS c1, n % 1000 AS c2, 5::BIGINT AS c3,
-        repeat('some words, to make a line longer ', 3) || n AS name
+        repeat('some words to make a line longer ', 3) || n AS name
     FROM range({rows}) AS r(n)
 """
 
@@ -228,7 +228,7 @@ _ROWS = """
 def test_memory_does_not_grow_with_the_object(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, format_: str, rows: int, options: str
 ) -> None:
-    """200 MB of text with bad lines in it, under a limit of 128 MB; 120 MB more are Python's and DuckDB's code."""
+    """200 MB of text with bad lines in it, under a limit of 192 MB; 120 MB more are Python's and DuckDB's code."""
     path = tmp_path / "big"
     connection.execute(f"COPY ({_ROWS.format(rows=rows)}) TO {literal(str(path))} ({options})")
     name = "big.gz" if format_ == "csv" else "big"
@@ -238,4 +238,4 @@ def test_memory_does_not_grow_with_the_object(
     assert done.returncode == 0, done.stderr
     good, bad, megabytes = map(int, done.stdout.splitlines()[-1].split())
     assert (good, bad) == (rows - rows // 50, rows // 50)
-    print(megabytes); assert megabytes < 350
+    assert megabytes < 400, megabytes
