@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from platform_shared.ledger.feeds import Feeds, new_epoch, note_days
 from platform_shared.ledger.messages import Message, put_message
@@ -145,23 +146,11 @@ class Ledger:
                         for seen in part.values()
                     ]
                 )
-                statement = statement.on_conflict_do_update(
-                    index_elements=[UNITS.c.feed, UNITS.c.object_id, UNITS.c.version],
-                    set_={
-                        "state": UnitState.DISCOVERED,
-                        "first_seen_at": now,
-                        "reason": None,
-                        "finished_at": None,
-                        "batch_id": None,
-                        "retry_at": None,
-                        "attempts": 0,
-                    },
-                    where=sa.or_(
-                        UNITS.c.state == UnitState.SUPERSEDED,
-                        sa.and_(UNITS.c.finished_at.is_not(None), _overtaken([UnitState.LOADED])),
-                    ),
-                )
-                added = connection.execute(statement.returning(UNITS.c.object_id, UNITS.c.version))
+                statement = statement.on_conflict_do_nothing()
+                added = [
+                    *connection.execute(statement.returning(UNITS.c.object_id, UNITS.c.version)),
+                    *connection.execute(_discover_again(feed, list(part), now)),
+                ]
                 fresh = [part[row.object_id, row.version] for row in added]
                 _supersede_others(connection, feed, fresh, now)
                 new += fresh
@@ -485,6 +474,31 @@ class Ledger:
             for row in connection.execute(query):
                 counts.setdefault(row.feed, {})[row.state] = row.units
         return counts
+
+
+def _discover_again(feed: str, listed: Sequence[tuple[str, str]], now: datetime) -> ReturningUpdate[tuple[str, str]]:
+    """Of the listed versions those that are current again."""
+    return (
+        sa.update(UNITS)
+        .where(
+            UNITS.c.feed == feed,
+            sa.tuple_(UNITS.c.object_id, UNITS.c.version).in_(listed),
+            sa.or_(
+                UNITS.c.state == UnitState.SUPERSEDED,
+                sa.and_(UNITS.c.finished_at.is_not(None), _overtaken([UnitState.LOADED])),
+            ),
+        )
+        .values(
+            state=UnitState.DISCOVERED,
+            first_seen_at=now,
+            reason=None,
+            finished_at=None,
+            batch_id=None,
+            retry_at=None,
+            attempts=0,
+        )
+        .returning(UNITS.c.object_id, UNITS.c.version)
+    )
 
 
 def _supersede_others(connection: sa.Connection, feed: str, listed: Sequence[Seen], now: datetime) -> None:
