@@ -20,6 +20,7 @@ from platform_shared.ingestion.reading import (
     ReadObject,
     Source,
 )
+from platform_shared.ingestion.reading.csv_objects import CsvReader
 
 HEADER = "id,price,day,name\n"
 DAY = "2025-03-03"
@@ -415,3 +416,30 @@ def test_declared_columns_must_not_take_names_of_the_platform(csv: Any, name: st
         csv.read({}, columns=(Column(name, "BIGINT", ""),))
     with pytest.raises(ValueError, match="declared twice"):
         csv.read({}, columns=(Column("a", "BIGINT", ""), Column("A", "BIGINT", "")))
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "it's", "100%", "é 表"])
+def test_marks_in_a_path_stand_for_themselves(csv: Any, name: str) -> None:
+    sources = []
+    for number, each in enumerate([name, "a1", "ab"]):
+        path = csv.folder / each
+        path.write_text(f"{HEADER}{number},1,{DAY},x\n")
+        sources.append(Source(each, "1", path))
+    read = csv.read_sources(sources)
+    assert read.bad == {}
+    assert csv.rows(read, "_source_object, id") == sorted([(name, 0), ("a1", 1), ("ab", 2)])
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_file_that_changes_while_it_is_read_is_bad(
+    csv: Any, monkeypatch: pytest.MonkeyPatch, difference: int
+) -> None:
+    """The lines are counted first; then there are more, or fewer, than good and bad ones together."""
+    counted = CsvReader.records
+    monkeypatch.setattr(CsvReader, "records", lambda self, name: counted(self, name) + difference * (name == "a.csv"))
+    lines = HEADER + "".join(f"{n},1,{DAY},x\n" for n in range(10))
+    read = csv.read({"a.csv": lines, "b.csv": lines})
+    assert read.loaded.keys() == {"b.csv"}
+    assert read.bad["a.csv"].startswith("a.csv changed while it was being read")
+    assert len(csv.rows(read)) == 10
+    assert read.rejected is None

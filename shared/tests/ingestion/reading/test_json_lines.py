@@ -87,7 +87,7 @@ def test_bad_lines_are_set_apart_with_the_place(lines: Any, text: str, column: s
     assert len(lines.rows(read)) == 2
 
 
-@pytest.mark.parametrize("number", ["123456789012345678.25", "123456789012345678.0"])
+@pytest.mark.parametrize("number", ["123456789012345678.25", "123456789012345678.0", "1234567890123456.78"])
 def test_a_number_with_more_digits_than_a_double_keeps_is_no_exact_value(lines: Any, number: str) -> None:
     columns = (Column("d", "DECIMAL(38,2)", ""), Column("i", "BIGINT", ""))
     for name in ("d", "i"):

@@ -138,8 +138,8 @@ def first_long_line(path: Path, limit: int) -> int | None:
     """The number, from 1, of the first line longer than `limit` bytes."""
     with path.open("rb") as file:
         number = 1
-        while line := file.readline(limit + 1):
-            if len(line.rstrip(b"\r\n")) > limit or (len(line) > limit and not line.endswith(b"\n")):
+        while line := file.readline(limit + 2):
+            if len(line.rstrip(b"\r\n")) > limit:
                 return number
             number += 1
     return None
@@ -182,7 +182,8 @@ def _plain_lines(texts: Iterator[str]) -> Iterator[str]:
 def _quoted_joiner(delimiter: str, limits: ReadLimits) -> Callable[[Iterator[str]], Iterator[str]]:
     # The quote comes first in the pattern: `re` looks for it fast, and back to what is before it afterwards.
     start = rf'"(?<![^\n\r{re.escape(delimiter)}]")'
-    quoted = re.compile(rf'{start}[^"]*(?:""[^"]*)*"')
+    # What follows must not be a quote: the text may end in the middle of a doubled one.
+    quoted = re.compile(rf'{start}[^"]*(?:""[^"]*)*"(?!")')
     opening = re.compile(start)
 
     def marked(match: re.Match[str] | str) -> str:
@@ -195,21 +196,20 @@ def _quoted_joiner(delimiter: str, limits: ReadLimits) -> Callable[[Iterator[str
             rest += text
             done = 0
             pieces = []
-            for match in quoted.finditer(rest):
+            # At the very end, a quote may be the first half of a doubled one.
+            while (begin := opening.search(rest, done)) and (match := quoted.match(rest, begin.start())):
                 if match.end() == len(rest):
-                    # The quote may be the first half of a doubled one.
                     break
                 pieces += [_unix(rest[done : match.start()]), marked(match)]
                 done = match.end()
-            still_open = opening.search(rest, done)
-            stop = still_open.start() if still_open else max(done, rest.rfind("\n") + 1)
+            stop = begin.start() if begin else max(done, rest.rfind("\n") + 1)
             pieces.append(_unix(rest[done:stop]))
             piece = "".join(pieces)
             line += piece.count("\n") + piece.count(NEWLINE)
             yield piece
             rest = rest[stop:]
             if len(rest) > limits.max_line_bytes:
-                what = "the quoted field that begins here" if still_open else "the line"
+                what = "the quoted field that begins here" if begin else "the line"
                 raise UnreadableError(
                     f"line {line}: {what} does not end within {limits.max_line_bytes} bytes; "
                     "close the quote, or double it where it is part of a value"
