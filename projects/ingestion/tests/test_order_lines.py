@@ -282,8 +282,9 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     assert batches == [[6], [6], [2, 4], [], []]
     attempts = [run.tags["platform/attempt"] for run in platform.daemon.runs(dg.DagsterRunStatus.FAILURE)]
     assert attempts == ["1", "2", "3", "3"]
-    reasons = set(platform.set_aside().values())
-    assert reasons == {"3 tries failed; the last one: RuntimeError: the lake is under water"}
+    assert platform.set_aside() == {
+        f"{n}.csv": f"{n}.csv: 3 tries failed; the last one: RuntimeError: the lake is under water" for n in range(6)
+    }
     assert platform.messages() == [f"{FEED}: 6 objects set aside"]
     assert platform.rows() == []
 

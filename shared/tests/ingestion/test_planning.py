@@ -150,8 +150,8 @@ def test_a_failed_object_waits_for_its_pause() -> None:
 def test_used_up_tries_end_in_quarantine_with_the_last_reason() -> None:
     result = planned([waits("a", attempts=3, reason="disk full"), in_flight("b", until=NOW, attempts=3)])
     assert [(outcome.state, outcome.reason) for outcome in result.ended] == [
-        (UnitState.QUARANTINED, "3 tries failed; the last one: disk full"),
-        (UnitState.QUARANTINED, "3 tries failed; the last one: the run ended without a word, its lease ran out"),
+        (UnitState.QUARANTINED, "a: 3 tries failed; the last one: disk full"),
+        (UnitState.QUARANTINED, "b: 3 tries failed; the last one: the run ended without a word, its lease ran out"),
     ]
 
 

@@ -1,5 +1,7 @@
 """The platform homes that commands for people work on."""
 
+from collections.abc import Mapping
+
 from platform_shared.cli.main import CommandError
 from platform_shared.settings import Home, local_home
 from platform_shared.workspace.projects import workspace_root
@@ -28,3 +30,10 @@ def refuse_while_in_use(home: Home) -> None:
     who = holder(home)
     if who is not None:
         raise CommandError(f"`make dev` or `make demo` works on {home.root} ({who}); end it first, with Ctrl-C there.")
+
+
+def refuse_unknown_feed(feed: str, owners: Mapping[str, str]) -> None:
+    """Raises CommandError if no sensor has ever looked at a feed of this name."""
+    if feed not in owners:
+        known = ", ".join(owners) or "none yet; the sensors look while `make dev` runs"
+        raise CommandError(f"There is no feed {feed!r}. Known: {known}.")

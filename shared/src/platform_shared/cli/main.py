@@ -11,7 +11,8 @@ from platform_shared.settings import SettingsError
 
 
 class CommandError(RuntimeError):
-    """What a command cannot do, said to the person who asked: printed without a traceback, exit code 1."""
+    """What a command cannot do, said to the person who asked: printed without a traceback, exit code 1 (or the
+    `TROUBLE` of the command's module, where 1 is an answer)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,12 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"{commands.__name__}.{info.name}")
         subparser = subparsers.add_parser(info.name.replace("_", "-"), help=module.HELP, description=module.HELP)
         module.configure(subparser)
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(run=module.run, trouble=getattr(module, "TROUBLE", 1))
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments) or 0)
     except (CommandError, SettingsError) as error:
         print(f"platform {arguments.command}: {error}", file=sys.stderr)
-        return 1
+        return int(arguments.trouble)
     except KeyboardInterrupt:
         return 130

@@ -110,9 +110,8 @@ def plan(
             )
         elif unit.attempts >= limits.attempts:
             last = unit.reason or "the run ended without a word, its lease ran out"
-            ended.append(
-                Outcome(*key, UnitState.QUARANTINED, reason=f"{unit.attempts} tries failed; the last one: {last}")
-            )
+            reason = f"{unit.object_id}: {unit.attempts} tries failed; the last one: {last}"
+            ended.append(Outcome(*key, UnitState.QUARANTINED, reason=reason))
         elif (unit.retry_at is not None and unit.retry_at > now) or unit.object_id in busy:
             pausing += 1
         elif unit.object_id in unmarked or not _settled(unit, limits, now):
