@@ -2,14 +2,17 @@
 
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
+from sqlalchemy.exc import SQLAlchemyError
 
 from platform_shared import faults
 from platform_shared.clock import Clock
@@ -89,7 +92,8 @@ class BatchLoader:
             return None
         folder = Path(tempfile.mkdtemp(prefix="platform-batch-"))
         try:
-            return _Load(self, batch_id, holder, folder).run(units, announce)
+            with self._lease_kept(batch_id):
+                return _Load(self, batch_id, holder, folder).run(units, announce)
         except LeaseLostError:
             raise
         except Exception as error:
@@ -98,6 +102,27 @@ class BatchLoader:
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _lease_kept(self, batch_id: str) -> Iterator[None]:
+        """Prolongs the lease for as long as this process works on the batch: a large object must not look like a dead
+        run, a dead run ends its lease by saying nothing."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(self.limits.lease.total_seconds() / 4):
+                try:
+                    self.ledger.prolong(self.feed, batch_id, self.clock() + self.limits.lease)
+                except SQLAlchemyError:
+                    continue  # the ledger is away; if that lasts, the fence before the commit stops the load
+
+        thread = threading.Thread(target=keep, name=f"lease of {batch_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 class _Load:
@@ -114,6 +139,7 @@ class _Load:
     def run(self, units: Sequence[Unit], announce: Callable[[BatchResult], None]) -> BatchResult:
         loader, result = self._loader, self._result
         began = time.monotonic()
+        faults.point("ingestion.before_fetch")
         wanted = self._fetch(units)
         if wanted:
             self._write(wanted)
@@ -133,10 +159,8 @@ class _Load:
         wanted = []
         with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
             fetches = [pool.submit(self._get, unit) for unit in units]
-            for number, (unit, fetch) in enumerate(zip(units, fetches, strict=True)):
+            for unit, fetch in zip(units, fetches, strict=True):
                 name = unit.object_id
-                if number % 50 == 0:
-                    self._prolong()
                 try:
                     self._paths[name], self._hashes[name] = fetch.result()
                 except (VersionGoneError, FileNotFoundError):
@@ -175,7 +199,6 @@ class _Load:
                 result.new_columns = dict(read.added)
             touched = {name: [day.isoformat() for day in read.loaded[name].partitions] for name in good}
             loader.ledger.note_days(loader.feed, self._batch_id, touched, loader.clock())
-            self._prolong()
             held = [(unit.object_id, unit.version) for unit in wanted]
             replace_objects(
                 loader.warehouse,
@@ -197,7 +220,6 @@ class _Load:
         """Reads until no object changed meanwhile: half of one version and half of another may have been read."""
         loader = self._loader
         while True:
-            self._prolong()
             sources = [Source(u.object_id, u.version, self._paths[u.object_id]) for u in wanted]
             now = loader.clock().isoformat()
             read = read_batch(loader.warehouse, connection, self._table, self._batch_id, sources, loader.shape, now)
@@ -289,10 +311,6 @@ class _Load:
 
     def _message(self, ended: Sequence[Outcome]) -> Message | None:
         return quarantine_message(self._loader.feed, self._loader.contract.owner, ended)
-
-    def _prolong(self) -> None:
-        """A long read or a wait for the table's lock must not look like a dead run."""
-        self._loader.ledger.prolong(self._loader.feed, self._batch_id, self._loader.clock() + self._loader.limits.lease)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
