@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
+from platform_shared import faults
 from platform_shared.ingestion.closing import empty_days
 from platform_shared.ingestion.feed import ObjectFeed
 from platform_shared.ingestion.landing import LandingFolder, sha256
@@ -94,8 +95,10 @@ class Looker:
             self.outbox.put(_refusal(feed, refused), now)
         self._look_after_batches(now)
         planned = self._plan(now)
+        faults.point("looking.before_lease")
         granted = {lease.batch_id for lease in ledger.lease([batch.lease for batch in planned.batches], now)}
         batches = [batch for batch in planned.batches if batch.lease.batch_id in granted]
+        faults.point("looking.after_lease")
         self._announce_empty_periods(now)
         seconds = time.monotonic() - began
         whole = (listed.objects, now) if listed.whole else (None, None)
