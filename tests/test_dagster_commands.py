@@ -1,5 +1,6 @@
 """Dagster's own commands work as they stand after `make setup`, with nothing started before."""
 
+import gzip
 import json
 import os
 import shutil
@@ -10,10 +11,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
 import pytest
+import yaml
+
+from platform_shared.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[1]
 BIN = ROOT / ".venv/bin"
@@ -71,6 +77,106 @@ def test_dg_scaffolds_an_asset_in_a_project(checkout, environment):
     made = project / "src/batch/defs/scaffolded.py"
     assert "@dg.asset" in made.read_text()
     made.unlink()
+
+
+@pytest.fixture
+def scaffolded(checkout, environment):
+    """The new feed `prices` as `dg` writes it; it is gone after the test."""
+    project = checkout / "projects/ingestion"
+    command(project, environment, "dg", "scaffold", "defs", "platform_shared.components.FileFeedComponent", "prices")
+    folder = project / "src/ingestion/defs/prices"
+    yield folder / "defs.yaml"
+    shutil.rmtree(folder)
+
+
+def test_dg_lists_the_components_of_the_platform(checkout, environment):
+    listed = json.loads(command(checkout / "projects/ingestion", environment, "dg", "list", "components", "--json"))
+    ours = {each["key"] for each in listed["items"] if each["key"].startswith("platform_shared.")}
+    assert ours == {f"platform_shared.components.{kind}Component" for kind in ("FileFeed", "S3Feed")}
+
+
+def test_scaffolded_feeds_load_as_they_stand(checkout, environment, scaffolded):
+    project = checkout / "projects/ingestion"
+    s3 = ("platform_shared.components.S3FeedComponent", "Offers-EU", "--bucket", "shop", "--object-format", "parquet")
+    command(project, environment, "dg", "scaffold", "defs", *s3)
+    command(project, environment, "dg", "check", "yaml")
+    listed = json.loads(command(project, environment, "dg", "list", "defs", "--json"))
+    shutil.rmtree(project / "src/ingestion/defs/Offers-EU")
+    keys = {asset["asset_key"] for asset in listed["assets"]}
+    assert {"landing/prices", "raw/prices", "landing/offers_eu", "raw/offers_eu"} <= keys
+    assert {"prices_landing_sensor", "offers_eu_landing_sensor"} <= {sensor["name"] for sensor in listed["sensors"]}
+    assert scaffolded.read_text().startswith(
+        "# Files that are delivered into landing/prices/ become rows of raw.prices."
+    )
+    assert list(yaml.safe_load(scaffolded.read_text())["attributes"]) == ["feed", "format", "table"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "before", "after", "said"),
+    [
+        ("yaml", "format: csv", "formt: csv", ["defs/prices/defs.yaml:6", "formt", "'format' is a required property"]),
+        ("defs", "feed: prices", "feed: '{{ prizes }}'", ["defs/prices/defs.yaml:5", "attributes.feed", "'prizes'"]),
+        ("defs", "format: csv", "format: csv\n  poll_seconds: 0", ["prices[0]", "poll_seconds is 0. Use a whole"]),
+    ],
+    ids=["a misspelt field", "a misspelt variable", "no pause"],
+)
+def test_a_mistake_in_yaml_is_told_with_its_place(checkout, environment, scaffolded, tool, before, after, said):
+    scaffolded.write_text(scaffolded.read_text().replace(before, after))
+    project = checkout / "projects/ingestion"
+    done = subprocess.run(["dg", "check", tool], cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [words for words in said if words not in done.stdout + done.stderr] == []
+
+
+PRICES = """
+type: platform_shared.components.FileFeedComponent
+attributes:
+  feed: prices
+  format: csv
+  pattern: "*.csv.gz"
+  marker: .done
+  new_columns: add_column
+  table:
+    owner: ingestion
+    description: Shelf prices by store.
+    columns:
+      - {name: sku, type: BIGINT, required: true}
+      - {name: price, type: "DECIMAL(10,3)"}
+      - {name: valid_from, type: DATE}
+      - {name: on_offer, type: BOOLEAN}
+"""
+ONE_LOOK = """
+from datetime import UTC, datetime, timedelta
+from platform_shared.settings import platform_home
+from platform_shared.testing.daemon import DaemonHarness
+in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+with DaemonHarness({"ingestion": "ingestion.definitions"}, platform_home(), in_an_hour) as daemon:
+    (tick,) = daemon.tick_sensors("prices_landing_sensor")
+    print(tick.skip_reason, [run.status.value for run in daemon.execute_runs()])
+"""
+
+
+def test_a_new_feed_is_ten_lines_of_yaml(checkout, environment, scaffolded, platform_home):
+    scaffolded.write_text(PRICES.lstrip())
+    command(checkout / "projects/ingestion", environment, "dg", "check", "yaml")
+    here = {name: os.environ[name] for name in ("PLATFORM_HOME", "DAGSTER_HOME", "PLATFORM_POSTGRES_URL")}
+    of_the_copy = {**environment, **here, "PYTHONPATH": str(checkout / "projects/ingestion/src")}
+    delivered = platform_home.landing / "prices/7.csv.gz"
+    delivered.parent.mkdir(parents=True)
+    lines = "sku,price,valid_from,on_offer,currency\n1,2.995,2025-03-03,true,EUR\n2,,2025-03-04,false,\n"
+    delivered.write_bytes(gzip.compress(lines.encode()))
+
+    assert "1 still being written []" in command(checkout, of_the_copy, sys.executable, "-c", ONE_LOOK)
+    delivered.with_name("7.csv.gz.done").touch()
+    assert "None ['SUCCESS']" in command(checkout, of_the_copy, sys.executable, "-c", ONE_LOOK)
+    with Warehouse.of(platform_home).connect(read_only=True) as connection:
+        rows = connection.execute(
+            "SELECT sku, price, valid_from, on_offer, currency, _source_object FROM lake.raw.prices ORDER BY sku"
+        ).fetchall()
+    assert rows == [
+        (1, Decimal("2.995"), date(2025, 3, 3), True, "EUR", "7.csv.gz"),
+        (2, None, date(2025, 3, 4), False, None, "7.csv.gz"),
+    ]
 
 
 def test_dg_launch_runs_on_the_instance_of_the_platform(checkout, environment):

@@ -212,45 +212,81 @@ class FeedComponent(dg.Component, dg.Model, dg.Resolvable):
 class FeedScaffold(BaseModel):
     """What `dg scaffold defs` asks for."""
 
-    owner: str = Field(default="ingestion", description="The location that owns the table.")
-    format: Literal["csv", "json_lines", "parquet"] = Field(default="csv", description="Format of the objects.")
+    owner: str = Field(default="", description="The location that owns the table; by default the project's folder.")
+    # Not `format`: dg has a flag of that name.
+    object_format: Literal["csv", "json_lines", "parquet"] = Field(default="csv", description="Format of the objects.")
 
 
-class FileFeedScaffolder(dg.Scaffolder[FeedScaffold]):
-    """Writes a `defs.yaml` to start from."""
+class S3FeedScaffold(FeedScaffold):
+    """The same, and where the objects lie."""
+
+    bucket: str = Field(default="retailer", description="The bucket.")
+
+
+class FileFeedScaffolder(dg.Scaffolder[Any]):
+    """Writes a `defs.yaml` that loads as it stands: a feed of the folder's name, with one column to be replaced."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[FeedScaffold]:
         """Its flags."""
         return FeedScaffold
 
-    def scaffold(self, request: dg.ScaffoldRequest[FeedScaffold]) -> None:
-        """A feed of the folder's name, with one column to be replaced."""
-        dg.scaffold_component(request, self.attributes(request))
+    def scaffold(self, request: dg.ScaffoldRequest[Any]) -> None:
+        """In the order in which a person fills it in, with a comment on where the rest is described."""
+        import yaml
 
-    def attributes(self, request: dg.ScaffoldRequest[FeedScaffold]) -> dict[str, Any]:
-        """Attributes that load as they stand."""
-        return {
-            "feed": request.target_path.name,
-            "format": request.params.format,
-            "table": {
-                "owner": request.params.owner,
-                "description": f"What the source sends as {request.target_path.name}.",
-                "columns": [{"name": "id", "type": "BIGINT", "description": "Key of the row.", "required": True}],
-            },
-        }
+        folder = request.target_path.parent if request.append else request.target_path
+        feed = re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_")
+        feed = feed if _NAME.fullmatch(feed) else f"feed_{feed}"
+        owner = request.params.owner or (request.project_root.name if request.project_root else "ingestion")
+        attributes = self.attributes(request.params, feed, owner)
+        if request.scaffold_format != "yaml":
+            dg.scaffold_component(request, attributes)
+            return
+        component = {"type": request.type_name, "attributes": attributes}
+        lines = [
+            f"# {self.comment(attributes)} Replace the column by the source's own;",
+            "# docs/ingestion.md has the other fields: days, batches, bad rows, new columns, markers.",
+            yaml.safe_dump(component, sort_keys=False, default_flow_style=None, width=120),
+        ]
+        with (folder / "defs.yaml").open("a" if request.append else "w", encoding="utf-8") as file:
+            file.write("---\n" * request.append + "\n".join(lines))
+
+    def attributes(self, params: Any, feed: str, owner: str) -> dict[str, Any]:
+        """What the component is told."""
+        return {"feed": feed, **self.place(params, feed), "format": params.object_format, **_scaffolded(feed, owner)}
+
+    def place(self, params: Any, feed: str) -> dict[str, str]:
+        """Where the objects lie, if the feed's name does not say it."""
+        return {}
+
+    def comment(self, attributes: Mapping[str, Any]) -> str:
+        """What happens now."""
+        return f"Files that are delivered into landing/{attributes['feed']}/ become rows of raw.{attributes['feed']}."
 
 
 class S3FeedScaffolder(FileFeedScaffolder):
     """The same, with a bucket and a prefix."""
 
-    def attributes(self, request: dg.ScaffoldRequest[FeedScaffold]) -> dict[str, Any]:
-        """Attributes that load as they stand."""
-        return {
-            **super().attributes(request),
-            "bucket": "retailer",
-            "prefix": f"{request.target_path.name}/",
-        }
+    @classmethod
+    def get_scaffold_params(cls) -> type[FeedScaffold]:
+        """Its flags."""
+        return S3FeedScaffold
+
+    def place(self, params: Any, feed: str) -> dict[str, str]:
+        """Bucket and prefix."""
+        return {"bucket": params.bucket, "prefix": f"{feed}/"}
+
+    def comment(self, attributes: Mapping[str, Any]) -> str:
+        """What happens now."""
+        return (
+            f"Objects below s3://{attributes['bucket']}/{attributes['prefix']} become rows of raw.{attributes['feed']}."
+        )
+
+
+def _scaffolded(feed: str, owner: str) -> dict[str, Any]:
+    column = {"name": "id", "type": "BIGINT", "required": True, "description": "Key of the row."}
+    return {"table": {"owner": owner, "description": f"What the source sends as {feed}.", "columns": [column]}}
 
 
 @dg.scaffold_with(FileFeedScaffolder)
