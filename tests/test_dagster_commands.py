@@ -79,6 +79,11 @@ def test_dg_scaffolds_an_asset_in_a_project(checkout, environment):
     made.unlink()
 
 
+def of_the_copy(checkout, environment):
+    """The environment's packages are the repository's; with this, a location's is the copy's."""
+    return {**environment, "PYTHONPATH": str(checkout / "projects/ingestion/src")}
+
+
 @pytest.fixture
 def scaffolded(checkout, environment):
     """The new feed `prices` as `dg` writes it; it is gone after the test."""
@@ -100,7 +105,7 @@ def test_scaffolded_feeds_load_as_they_stand(checkout, environment, scaffolded):
     s3 = ("platform_shared.components.S3FeedComponent", "Offers-EU", "--bucket", "shop", "--object-format", "parquet")
     command(project, environment, "dg", "scaffold", "defs", *s3)
     command(project, environment, "dg", "check", "yaml")
-    listed = json.loads(command(project, environment, "dg", "list", "defs", "--json"))
+    listed = json.loads(command(project, of_the_copy(checkout, environment), "dg", "list", "defs", "--json"))
     shutil.rmtree(project / "src/ingestion/defs/Offers-EU")
     keys = {asset["asset_key"] for asset in listed["assets"]}
     assert {"landing/prices", "raw/prices", "landing/offers_eu", "raw/offers_eu"} <= keys
@@ -160,15 +165,15 @@ def test_a_new_feed_is_ten_lines_of_yaml(checkout, environment, scaffolded, plat
     scaffolded.write_text(PRICES.lstrip())
     command(checkout / "projects/ingestion", environment, "dg", "check", "yaml")
     here = {name: os.environ[name] for name in ("PLATFORM_HOME", "DAGSTER_HOME", "PLATFORM_POSTGRES_URL")}
-    of_the_copy = {**environment, **here, "PYTHONPATH": str(checkout / "projects/ingestion/src")}
+    there = {**of_the_copy(checkout, environment), **here}
     delivered = platform_home.landing / "prices/7.csv.gz"
     delivered.parent.mkdir(parents=True)
     lines = "sku,price,valid_from,on_offer,currency\n1,2.995,2025-03-03,true,EUR\n2,,2025-03-04,false,\n"
     delivered.write_bytes(gzip.compress(lines.encode()))
 
-    assert "1 still being written []" in command(checkout, of_the_copy, sys.executable, "-c", ONE_LOOK)
+    assert "1 still being written []" in command(checkout, there, sys.executable, "-c", ONE_LOOK)
     delivered.with_name("7.csv.gz.done").touch()
-    assert "None ['SUCCESS']" in command(checkout, of_the_copy, sys.executable, "-c", ONE_LOOK)
+    assert "None ['SUCCESS']" in command(checkout, there, sys.executable, "-c", ONE_LOOK)
     with Warehouse.of(platform_home).connect(read_only=True) as connection:
         rows = connection.execute(
             "SELECT sku, price, valid_from, on_offer, currency, _source_object FROM lake.raw.prices ORDER BY sku"
