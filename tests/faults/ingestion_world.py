@@ -8,14 +8,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from platform_shared.contracts import Column, Contract
+from platform_shared.ingestion.bucket import Bucket
 from platform_shared.ingestion.feed import BucketPrefix, Landing, ObjectFeed
 from platform_shared.ingestion.loading import BatchLoader
 from platform_shared.ingestion.looking import Looker, RunState
@@ -35,6 +38,8 @@ PROCESS = Path(__file__).with_name("ingestion_process.py")
 MON, TUE = "2026-03-02", "2026-03-03"
 BUCKET = "deliveries"
 PATIENCE = timedelta(minutes=30)
+PATIENCE_SECONDS = 60
+"""Then something will never happen."""
 Row = tuple[int, str]
 
 CONTRACT = Contract(
@@ -71,7 +76,9 @@ def open_source(feed: ObjectFeed, home: Home) -> ObjectSource:
         from platform_shared.object_storage import ObjectStorage
 
         resources.s3 = ObjectStorage(connect_timeout_seconds=1, read_timeout_seconds=1, max_attempts=2)
-    return feed.location.open(resources)
+    source = feed.location.open(resources)
+    # A listing has several pages, of two objects each.
+    return replace(source, page_size=2) if isinstance(source, Bucket) else source
 
 
 def looker(
@@ -87,6 +94,13 @@ def looker(
         lambda batch, _: (RunState.ENDED if batch in ended else RunState.UNKNOWN, f"run of {batch} ended as FAILURE"),
         lambda day, _: announce(day),
     )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def csv(*rows: Row) -> bytes:
@@ -174,6 +188,8 @@ class World:
         """The rows that must be in the table in the end, by object."""
         self.bad: set[str] = set()
         """Objects that must be in quarantine in the end."""
+        self.content: dict[str, bytes] = {}
+        """What was put last, by object."""
         self._next_row = 0
         self._processes: list[Process] = []
         self.ledger = Ledger(postgres(home))
@@ -207,11 +223,9 @@ class World:
 
     def put(self, name: str, content: bytes) -> None:
         """The content appears complete under the name."""
-        if isinstance(self.feed.location, BucketPrefix):
-            from platform_shared.ingestion.bucket import Bucket
-
-            source = open_source(self.feed, self.home)
-            assert isinstance(source, Bucket)
+        self.content[name] = content
+        source = open_source(self.feed, self.home)
+        if isinstance(source, Bucket):
             source.client.put_object(Bucket=BUCKET, Key=f"in/{name}", Body=content)
             return
         path = self.home.landing / self.feed.name / name
@@ -219,6 +233,11 @@ class World:
         fresh = path.with_name(f".{path.name}.tmp")
         fresh.write_bytes(content)
         fresh.replace(path)
+
+    def put_all_again(self) -> None:
+        """A source that has lost everything gets it again."""
+        for name, content in self.content.items():
+            self.put(name, content)
 
     # --- the platform
 
@@ -317,6 +336,12 @@ class World:
             rows.setdefault(name, []).append((number, day))
         return rows
 
+    def snapshots(self) -> int:
+        """How many changes of the lake there have been."""
+        with Warehouse.of(self.home, threads=1).connect(read_only=True) as connection:
+            (number,) = connection.execute("SELECT count(*) FROM lake.snapshots()").fetchone() or (0,)
+        return int(number)
+
     def check(self) -> None:
         """Every row is there once, or its object is in quarantine with its bytes; nobody waits; all three agree."""
         assert self.table() == self.good
@@ -330,7 +355,9 @@ class World:
             note = json.loads(kept.with_name(f"{kept.name}.reason.json").read_text())
             assert (note["object"], note["version"]) == (unit.object_id, unit.version)
         told = "\n".join(message.body for message in self.messages())
-        assert all(told.count(str(unit.reason)) == 1 for unit in quarantined)
+        for unit in quarantined:
+            assert str(unit.reason) in told
+            assert told.count(kept_name(unit.object_id, unit.version)) == 1
         assert {day for rows in self.good.values() for _, day in rows} <= self.announced
         found = reconcile(
             self.feed,

@@ -2,18 +2,15 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from ingestion_world import TABLE, TUE, Process, World
+from ingestion_world import TABLE, TUE, Process, World, wait_until
 
 from platform_shared.ledger import UnitState
 from platform_shared.postgres import PostgresServer, postgres
 from platform_shared.settings import Home
 from platform_shared.warehouse.locks import commit_key, table_lock
-
-PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
@@ -61,10 +58,13 @@ def ask(server: PostgresServer, query: str) -> list[int]:
 
 def wait_for(server: PostgresServer, query: str) -> int:
     """Asks until there is an answer; the first one."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := ask(server, query)):
-        assert time.monotonic() < deadline, query
-        time.sleep(0.02)
+    found: list[int] = []
+
+    def look() -> bool:
+        found.extend(ask(server, query))
+        return bool(found)
+
+    wait_until(look)
     return found[0]
 
 
