@@ -163,6 +163,15 @@ def test_many_files_share_a_run_and_each_of_their_days_is_announced(platform: Pl
     assert platform.announced() == [MON, TUE]
 
 
+def test_a_request_names_its_batch_and_carries_no_data(platform: Platform) -> None:
+    for basket in range(60):
+        platform.deliver(f"{basket}.csv", Line(basket))
+    (request,) = platform.look().requests
+    (batch,) = {unit.batch_id for unit in platform.units(UnitState.REQUESTED)}
+    assert request.run_config == {"ops": {"load_order_lines": {"config": {"batch_id": batch}}}}
+    assert request.run_key == batch
+
+
 def test_the_same_bytes_again_change_nothing(platform: Platform) -> None:
     platform.deliver("a.csv", Line(1))
     platform.load()
