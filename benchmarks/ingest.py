@@ -162,11 +162,13 @@ def large_files(bench: Bench) -> None:
     for form, path in paths.items():
         batch = bench.repeat(lambda n, form=form, path=path: load(bench, f"large_{form}_{n}", form, [path]))
         limit = bench.repeat(lambda n, form=form, path=path: insert(bench, f"limit_{form}_{n}", form, [path]))
+        dated = bench.repeat(lambda n, form=form, path=path: insert(bench, f"dated_{form}_{n}", form, [path], day=True))
         tutorial = None
         if python:
             tutorial = bench.repeat(lambda n, form=form, path=path: pandas(bench, python, f"pd_{form}_{n}", form, path))
         raw = bench.repeat(lambda _, form=form, path=path: bench.child("write", format=form, paths=[str(path)]))
         print_ways(form, batch, limit, tutorial, "pandas and an IO manager")
+        print_row("  statement with the day", *figures(dated), "", "", f"{dated['megabytes']:,.0f}")
         print_row("  its Parquet alone", *figures(raw), "", "", f"{raw['megabytes']:,.0f}")
 
 
@@ -281,8 +283,8 @@ def load(bench: Bench, feed: str, form: str, paths: Sequence[Path]) -> Answer:
     return bench.child("load", feed=feed, format=form)
 
 
-def insert(bench: Bench, table: str, form: str, paths: Sequence[Path]) -> Answer:
-    return bench.child("insert", table=table, format=form, paths=[str(path) for path in paths])
+def insert(bench: Bench, table: str, form: str, paths: Sequence[Path], *, day: bool = False) -> Answer:
+    return bench.child("insert", table=table, format=form, paths=[str(path) for path in paths], day=day)
 
 
 def pandas(bench: Bench, python: Path, table: str, form: str, path: Path) -> Answer:

@@ -33,6 +33,7 @@ from platform_shared.warehouse.sql import literals
 
 Order = dict[str, Any]
 BUCKET, PREFIX = "bench", "lines"
+PERIOD = "transaction_timestamp AT TIME ZONE 'America/New_York'"
 
 
 def load(order: Order) -> Order:
@@ -60,14 +61,17 @@ def load(order: Order) -> Order:
 
 
 def insert(order: Order) -> Order:
-    """The limit: one statement with declared types, into a table of the same lake."""
+    """The limit: one statement with declared types, into a table of the same lake. `day`: with the day of each row."""
     contract = _contract(order["table"])
     table = TableName(contract.schema, contract.table)
     warehouse = Warehouse.of(platform_home())
+    extra = {"business_date": "DATE"} if order["day"] else {}
+    columns = f"*, CAST({PERIOD} AS DATE)" if order["day"] else "*"
     with warehouse.connect() as connection:
-        create_table(warehouse, connection, table, contract.types)
+        create_table(warehouse, connection, table, {**contract.types, **extra})
         began = time.monotonic()
-        rows = _changed(connection.execute(f"INSERT INTO {table.sql} SELECT * FROM {_read(order, contract)}"))
+        inserted = connection.execute(f"INSERT INTO {table.sql} SELECT {columns} FROM {_read(order, contract)}")
+        rows = _changed(inserted)
         return {"seconds": time.monotonic() - began, "rows": rows}
 
 
@@ -135,7 +139,7 @@ def _feed(name: str, form: Format = Format.CSV) -> ObjectFeed:
         _contract(name),
         Landing(name),
         form,
-        period="transaction_timestamp AT TIME ZONE 'America/New_York'",
+        period=PERIOD,
         limits=Limits(batches_in_flight=100, settle=timedelta(0)),
     )
 

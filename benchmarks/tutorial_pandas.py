@@ -40,7 +40,8 @@ def order_lines(path: str, form: str) -> pd.DataFrame:
 
 
 def handle_output(connection: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
-    """The IO manager."""
+    """The IO manager. DuckDB takes the digits of a DECIMAL from 1,000 rows of a frame, and fails at a longer one."""
+    connection.execute(f"SET pandas_analyze_sample = {len(frame)}")
     connection.register("frame", frame)
     connection.execute(f"INSERT INTO {table} SELECT * FROM frame")
 
