@@ -6,7 +6,6 @@ until a line comes on standard input: meanwhile the test kills it, or something 
 
 import json
 import os
-import resource
 import sys
 import traceback
 from datetime import datetime
@@ -42,9 +41,6 @@ def main(role: str, order: dict[str, Any]) -> None:
         return
     warehouse = Warehouse.of(home, threads=1)
     source = open_source(feed, home)
-    if order["largest_file"] is not None:
-        # What is larger cannot be written any more: the nearest to a full disk that needs no rights.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], resource.RLIM_INFINITY))
     loader = BatchLoader(
         feed.name,
         feed.contract,
@@ -68,6 +64,6 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], json.loads(sys.argv[2]))
     except Exception as error:
-        say(error=f"{type(error).__name__}: {error}")
-        traceback.print_exc()
+        # Not on standard error, which is a file: the disk may be full.
+        say(error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
         sys.exit(1)

@@ -155,8 +155,13 @@ class Process:
             self.end()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def errors(self) -> str:
-        return self._errors.read_text()[-3000:]
+        traces = [said["trace"] for said in self.said if "trace" in said]
+        return "\n".join([*traces, self._errors.read_text()[-3000:]])
 
     @property
     def error(self) -> str:
@@ -241,13 +246,7 @@ class World:
 
     # --- the platform
 
-    def start(
-        self,
-        role: str,
-        *at: str,
-        batch: str | None = None,
-        largest_file: int | None = None,
-    ) -> Process:
+    def start(self, role: str, *at: str, batch: str | None = None) -> Process:
         """Starts a look, or a load of the batch, that stands still at the points."""
         order = {
             "feed": self.feed.name,
@@ -257,7 +256,6 @@ class World:
             "ended": sorted(self.ended),
             "batch": batch,
             "holder": f"run of {batch}",
-            "largest_file": largest_file,
         }
         process = Process(role, order, self.home.root / "processes.log", self.environment)
         self._processes.append(process)

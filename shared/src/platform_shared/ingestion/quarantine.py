@@ -28,8 +28,12 @@ def set_aside(folder: Path, feed: str, source: Path, unit: Outcome, now: datetim
     target = folder / feed / name
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{name}.tmp")
-    shutil.copyfile(source, fresh)
-    fresh.replace(target)
+    try:
+        shutil.copyfile(source, fresh)
+        fresh.replace(target)
+    finally:
+        # Half of a copy would only make a full disk fuller.
+        fresh.unlink(missing_ok=True)
     note = {
         "feed": feed,
         "object": unit.object_id,

@@ -81,7 +81,7 @@ def reason_of(error: UnreadableError | OSError) -> str:
     """Why an object cannot be read. Raises the error again if it is the machine's and no object's."""
     if isinstance(error, UnreadableError):
         return str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EMFILE, errno.ENFILE):
         raise error
     return f"cannot be read: {error.strerror or type(error).__name__}"
 
