@@ -168,7 +168,7 @@ def test_a_request_names_its_batch_and_carries_no_data(platform: Platform) -> No
         platform.deliver(f"{basket}.csv", Line(basket))
     (request,) = platform.look().requests
     (batch,) = {unit.batch_id for unit in platform.units(UnitState.REQUESTED)}
-    assert request.run_config == {"ops": {"load_order_lines": {"config": {"batch_id": batch}}}}
+    assert request.run_config["ops"] == {"load_order_lines": {"config": {"batch_id": batch}}}
     assert request.run_key == batch
 
 
