@@ -410,7 +410,7 @@ def test_a_name_that_is_no_text_is_told_once_and_holds_up_nothing(platform: Plat
     platform.load()
     platform.load()
     assert platform.baskets() == [1]
-    assert platform.messages() == [f"{FEED}: caf\\xe9.csv is not loaded"]
+    assert platform.messages() == [f"{FEED}: caf\\xe9.csv not loaded"]
 
 
 @pytest.mark.parametrize("after", ["a bad version", "gone"])

@@ -66,6 +66,14 @@ def test_a_name_that_is_not_utf8_is_refused_in_printable_form(tmp_path: Path) ->
     entry.name.encode()
 
 
+def test_a_path_that_is_too_long_is_refused_and_holds_up_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "/".join(["d" * 200] * 6) + "/a.csv")
+    put(tmp_path, "a.csv")
+    assert names(tmp_path) == ["a.csv"]
+    (refused,) = [entry for entry in LandingFolder(tmp_path).walk() if isinstance(entry, Refused)]
+    assert "longer than 1024 bytes" in refused.reason
+
+
 def test_a_folder_that_is_not_there_is_not_an_empty_one(tmp_path: Path) -> None:
     assert names(tmp_path) == []
     with pytest.raises(SourceMissingError, match="does not exist"):

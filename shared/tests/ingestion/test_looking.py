@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,7 @@ def test_a_file_that_comes_back_after_it_was_gone_is_loaded(desk: Desk) -> None:
     (batch,) = desk.look().batches
     ((name, version),) = batch.lease.units
     desk.ledger.take(FEED.name, batch.lease.batch_id, "run", desk.now, timedelta(minutes=10))
-    gone = Outcome(name, version, UnitState.SUPERSEDED, reason="gone before it was read", gone=True)
+    gone = Outcome(name, version, UnitState.SUPERSEDED, reason="gone before it was read", relist=True)
     desk.ledger.finish(FEED.name, batch.lease.batch_id, [gone], desk.now, lambda _: None)
     assert desk.asked() == ["a.csv"]
 
@@ -179,7 +180,10 @@ def test_a_link_is_told_once(desk: Desk) -> None:
     (desk.folder / "link.csv").symlink_to("/etc/hostname")
     assert desk.look().why_nothing == "nothing new of 0 objects"
     desk.look()
-    assert desk.messages() == ["looked: link.csv is not loaded"]
+    assert desk.messages() == ["looked: link.csv not loaded"]
+    (desk.folder / "other.csv").symlink_to("/etc/hostname")
+    desk.look()
+    assert desk.messages() == ["looked: link.csv not loaded", "looked: 2 names not loaded"]
 
 
 def test_used_up_tries_end_in_quarantine_with_bytes_reason_and_one_message(desk: Desk) -> None:
@@ -231,3 +235,29 @@ def test_the_ledger_alone_knows_what_was_done(desk: Desk) -> None:
     desk.cursor = None
     looked = desk.look()
     assert (looked.batches, looked.new, looked.objects) == ([], [], 20)
+
+
+def test_what_is_set_aside_again_after_a_replay_is_told_again(desk: Desk) -> None:
+    once = replace(FEED, limits=Limits(attempts=1, pauses=(timedelta(0),)))
+    desk.put("a.csv")
+    for expected in (1, 2):
+        assert len(desk.look(once).batches) == 1
+        desk.run = (RunState.ENDED, "run 7 ended as FAILURE")
+        desk.look(once)
+        desk.run = (RunState.UNKNOWN, "no run")
+        assert len(desk.messages()) == expected
+        assert desk.ledger.replay(FEED.name, desk.now, quarantined=True) == ["a.csv"]
+
+
+def test_a_time_beyond_all_calendars_holds_up_nothing(desk: Desk) -> None:
+    desk.put("a.csv")
+
+    class Odd(LandingFolder):
+        def walk(self, after: str | None = None) -> Iterator[Any]:
+            for found in super().walk(after):
+                yield found._replace(changed_ns=2**62 * 100)
+
+    looker = Looker(
+        FEED, Odd(desk.folder), desk.ledger, desk.outbox, desk.home.quarantine, lambda *_: desk.run, lambda *_: None
+    )
+    assert looker.look(None, desk.now).new[0].object_id == "a.csv"

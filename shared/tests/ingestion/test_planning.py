@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,10 +163,42 @@ def test_later_tries_go_in_ever_smaller_batches_of_their_own() -> None:
     assert sizes == {(2, 10): 2, (3, 1): 20}
 
 
-def test_neither_new_objects_nor_retries_starve_the_others() -> None:
-    units = [waits(f"new {n:03}") for n in range(500)] + [waits(f"again {n:03}", attempts=1) for n in range(50)]
-    assert [batch.attempt for batch in planned(units, replace(LIMITS, batches_in_flight=3)).batches] == [2, 1, 1]
-    assert [batch.attempt for batch in planned(units, replace(LIMITS, batches_in_flight=1)).batches] == [2]
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_neither_new_objects_nor_retries_starve_the_others(slots: int) -> None:
+    """A run takes ten seconds, new objects keep coming, and whatever is tried again fails again."""
+    limits = replace(LIMITS, batches_in_flight=slots, objects_per_batch=10)
+    units = {key(u): u for u in [waits(f"again {n:04}", attempts=1) for n in range(500)]}
+    ends: dict[str, datetime] = {}
+    now, started = NOW, Counter[int]()
+    for look in range(200):
+        now += timedelta(seconds=5)
+        for batch_id in [batch_id for batch_id, end in ends.items() if end <= now]:
+            del ends[batch_id]
+            for k, unit in list(units.items()):
+                if unit.batch_id == batch_id and unit.attempts == 1:
+                    del units[k]
+                elif unit.batch_id == batch_id:
+                    units[k] = replace(unit, state=UnitState.DISCOVERED, attempts=1, batch_id=None, lease_holder=None)
+        for number in range(2):
+            unit = waits(f"new {look:03} {number}", seen=now)
+            units[key(unit)] = unit
+        for batch in plan("orders", list(units.values()), {}, set(), limits, Gate(), now).batches:
+            started[batch.attempt] += 1
+            # Their ends fall at different looks.
+            ends[batch.lease.batch_id] = now + timedelta(seconds=5 * (1 + started.total() % 3))
+            for k in batch.lease.units:
+                units[k] = replace(
+                    units[k],
+                    state=UnitState.REQUESTED,
+                    attempts=batch.attempt,
+                    batch_id=batch.lease.batch_id,
+                    lease_holder="run",
+                    lease_expires_at=now + timedelta(hours=1),
+                )
+    assert started[2] > 20
+    assert started[1] > 20
+    oldest_new = min(u.first_seen_at for u in units.values() if u.object_id.startswith("new"))
+    assert now - oldest_new < timedelta(minutes=3)
 
 
 def test_few_objects_wait_for_more_but_not_for_ever() -> None:

@@ -86,8 +86,8 @@ def test_rows_that_nobody_loaded() -> None:
 def test_rows_that_a_dead_run_may_have_committed_are_no_difference() -> None:
     committed = replace(unit("a", UnitState.SUPERSEDED, "2"), days=("2026-03-01",))
     later = replace(committed, finished_at=NOW)
-    assert found([listed("a", "2")], [unit("a", UnitState.LOADED), later], {"a": Held("2", 7, 0)}) == {}
-    assert found([listed("a", "2")], [later], {"a": Held("2", 7, 0)}) == {}
+    assert found([], [unit("a", UnitState.LOADED), later], {"a": Held("2", 7, 0)}) == {}
+    assert found([], [later], {"a": Held("2", 7, 0)}) == {}
 
 
 def test_the_same_bytes_again_leave_the_rows_of_the_loaded_version() -> None:
@@ -95,6 +95,17 @@ def test_the_same_bytes_again_leave_the_rows_of_the_loaded_version() -> None:
     held = {"a": Held("1", 5, 0)}
     assert found([listed("a", "2")], [unit("a", UnitState.LOADED), again], held) == {}
     assert found([listed("a", "2")], [unit("a", UnitState.LOADED), again], {}) == {Difference.ROWS_MISSING: ["a"]}
+
+
+def test_a_listed_version_that_is_not_in_effect() -> None:
+    """A newest version that was deleted, and nobody noticed that the one before is current again."""
+    newer = replace(unit("a", UnitState.LOADED, "2"), finished_at=NOW)
+    for state in (UnitState.LOADED, UnitState.SUPERSEDED):
+        assert found([listed("a")], [unit("a", state), newer], {"a": Held("2", 5, 0)}) == {
+            Difference.NOT_IN_EFFECT: ["a"]
+        }
+    assert found([listed("a", "2")], [unit("a", UnitState.LOADED), newer], {"a": Held("2", 5, 0)}) == {}
+    assert found([listed("a")], [unit("a", UnitState.SUPERSEDED)], {}) == {Difference.NOT_IN_EFFECT: ["a"]}
 
 
 def test_what_is_being_loaded_is_not_compared_with_the_table() -> None:

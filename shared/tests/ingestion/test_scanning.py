@@ -136,6 +136,32 @@ def test_a_new_epoch_forgets_what_was_listed() -> None:
     assert [entry.object_id for entry in again.new] == ["000100"]
 
 
+def test_a_listing_goes_on_when_the_epoch_changes_and_the_next_one_compares_everything() -> None:
+    ledger, shelf = Ledger(), Shelf(many(20_000))
+    memory, looks = Memory("0"), 0
+    while not (result := look(shelf, memory, ledger, chunks=5)).whole:
+        looks += 1
+        assert looks < 100
+        memory = Memory.of(result.memory.cursor(), f"{looks}")
+    assert len(ledger.known) == 20_000
+    ledger.known.clear()
+    memory = Memory.of(result.memory.cursor(), result.memory.epoch)
+    for _ in range(looks + 1):
+        memory = look(shelf, memory, ledger).memory
+    assert len(ledger.known) > 0
+
+
+def test_time_runs_out_also_among_objects_of_other_feeds() -> None:
+    shelf = Shelf({f"other {n:06}": "1" for n in range(50_000)} | {"z": "1"})
+    ledger, memory, looks = Ledger(), Memory(EPOCH), 0
+    while not (result := look(shelf, memory, ledger, chunks=2)).whole:
+        looks += 1
+        assert result.memory.after != memory.after
+        memory = result.memory
+    assert looks > 2
+    assert ledger.known == {("z", "1")}
+
+
 @pytest.mark.parametrize("cursor", ["{", "[]", '{"version":7}', '{"version":1,"epoch":"first"}', "17"])
 def test_a_foreign_cursor_is_an_error_that_says_what_to_do(cursor: str) -> None:
     with pytest.raises(CursorError, match="Reset it"):

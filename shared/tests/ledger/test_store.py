@@ -213,7 +213,7 @@ def test_a_sensor_ends_only_units_that_no_batch_has(ledger: Ledger) -> None:
 def test_a_version_that_comes_back_is_discovered_again(ledger: Ledger) -> None:
     seen(ledger, A)
     epoch = ledger.feeds.open(FEED, "ingestion")
-    close(ledger, Outcome(*A, UnitState.SUPERSEDED, reason="gone before it was read", gone=True))
+    close(ledger, Outcome(*A, UnitState.SUPERSEDED, reason="gone before it was read", relist=True))
     assert ledger.feeds.open(FEED, "ingestion") != epoch
     assert seen(ledger, A, at=NOW + TTL) == [A]
     assert (unit(ledger, A).state, unit(ledger, A).first_seen_at) == (UnitState.DISCOVERED, NOW + TTL)
@@ -300,6 +300,32 @@ def test_a_good_version_takes_the_object_out_of_quarantine(ledger: Ledger, good:
     seen(ledger, ("a.csv", "2"))
     close(ledger, Outcome("a.csv", "2", good, "hash"), at=NOW + 2 * TTL)
     assert ledger.quarantined(FEED) == []
+
+
+def test_the_order_of_versions_holds_when_a_clock_goes_back(ledger: Ledger) -> None:
+    load(ledger, A, "old", at=NOW)
+    earlier = NOW - timedelta(hours=1)
+    seen(ledger, ("a.csv", "2"), at=earlier)
+    assert unit(ledger, ("a.csv", "2")).first_seen_at > unit(ledger, A).first_seen_at
+    close(ledger, Outcome("a.csv", "2", UnitState.LOADED, "new"), at=earlier)
+    assert ledger.loaded_hashes(FEED, ["a.csv"]) == {"a.csv": "new"}
+
+
+def test_what_pauses_comes_after_what_is_ready(ledger: Ledger) -> None:
+    present = datetime.now(UTC)
+    seen(ledger, A, at=present - TTL)
+    ledger.lease([lease("batch", A, at=present)], present)
+    ledger.give_back(FEED, "batch", "failed", present, [TTL])
+    seen(ledger, B, at=present)
+    assert [each.object_id for each in ledger.units(FEED, limit=1)] == ["b.csv"]
+
+
+def test_days_of_an_earlier_load_of_the_same_version_stay(ledger: Ledger) -> None:
+    load(ledger, A, "hash")
+    assert ledger.replay(FEED, NOW + TTL, object_id="a.csv") == ["a.csv"]
+    ledger.lease([lease("again", A, at=NOW + TTL)], NOW + TTL)
+    ledger.note_days(FEED, "again", {"a.csv": ["2026-03-02"]}, NOW + TTL)
+    assert ledger.days(FEED, ["a.csv"]) == ["2026-03-01", "2026-03-02"]
 
 
 def test_counts_are_by_feed_and_state(ledger: Ledger) -> None:

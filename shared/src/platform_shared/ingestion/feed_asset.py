@@ -106,7 +106,7 @@ def _announce(context: dg.AssetExecutionContext, feed: ObjectFeed, config: Batch
     if feed.periods is not None:
         for partition in result.partitions:
             context.log_event(_materialization(feed, partition, batch))
-    elif result.loaded:
+    elif result.loaded or result.may_have_changed:
         rows = {"dagster/row_count": result.table_rows} if result.table_rows is not None else {}
         context.log_event(dg.AssetMaterialization(feed.contract.key, metadata={**rows, **batch}))
 

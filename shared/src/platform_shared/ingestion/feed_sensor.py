@@ -64,7 +64,7 @@ def _run_of(instance: dg.DagsterInstance, batch_id: str, holder: str | None) -> 
     return RunState.UNKNOWN if at_work else RunState.WAITING, words
 
 
-def _announce(instance: dg.DagsterInstance, feed: ObjectFeed, partition: str, empty: bool) -> None:
+def _announce(instance: dg.DagsterInstance, feed: ObjectFeed, partition: str | None, empty: bool) -> None:
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             feed.contract.key,

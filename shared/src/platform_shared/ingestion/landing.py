@@ -9,6 +9,9 @@ from pathlib import Path
 
 from platform_shared.ingestion.objects import Refused, SourceMissingError, SourceObject, VersionGoneError
 
+_LONGEST_ID_BYTES = 1024
+"""As in S3; the ledger's key has no room for much more."""
+
 
 @dataclass(frozen=True)
 class LandingFolder:
@@ -72,9 +75,11 @@ def _look_at(object_id: str, entry: os.DirEntry[str]) -> SourceObject | Refused 
     if entry.is_symlink():
         return Refused(_printable(object_id), "it is a symbolic link; deliver the file itself")
     try:
-        object_id.encode()
+        name = object_id.encode()
     except UnicodeEncodeError:
         return Refused(_printable(object_id), "its name is not UTF-8; deliver it under a name in UTF-8")
+    if len(name) > _LONGEST_ID_BYTES:
+        return Refused(f"{object_id[:100]}…", f"its path is longer than {_LONGEST_ID_BYTES} bytes; shorten it")
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -61,6 +61,8 @@ class BatchResult:
     partitions: list[LoadedPartition] = field(default_factory=list)
     table_rows: int | None = None
     """Rows of a table without partitions after the load."""
+    may_have_changed: bool = False
+    """An earlier try that died may have changed the table, and nobody said so."""
     set_aside: dict[str, str] = field(default_factory=dict)
     """Object id -> reason."""
     new_columns: dict[str, str] = field(default_factory=dict)
@@ -133,6 +135,7 @@ class _Load:
         self._table = TableName(loader.contract.schema, loader.contract.table)
         self._result = BatchResult()
         self._outcomes: list[Outcome] = []
+        self._stayed: set[tuple[str, str]] = set()
         self._paths: dict[str, Path] = {}
         self._hashes: dict[str, str] = {}
 
@@ -273,9 +276,18 @@ class _Load:
         self._outcomes.append(Outcome(unit.object_id, unit.version, state, digest, reason=reason))
 
     def _supersede(self, unit: Unit) -> None:
-        gone = self._loader.source.current(unit.object_id) is None
-        reason = "gone before it was read" if gone else "overwritten before it was read"
-        self._outcomes.append(Outcome(unit.object_id, unit.version, UnitState.SUPERSEDED, reason=reason, gone=gone))
+        """Ends a unit whose version is not there any more; one that was loaded before (a replay) stays loaded."""
+        if unit.row_count is not None:
+            reason = "not in the source any more; its rows stay"
+            outcome = Outcome(
+                *_key(unit), UnitState.LOADED, None, unit.row_count, reason=reason, reject_count=unit.reject_count
+            )
+            self._stayed.add(_key(unit))
+        else:
+            gone = self._loader.source.current(unit.object_id) is None
+            reason = "gone before it was read" if gone else "overwritten before it was read"
+            outcome = Outcome(*_key(unit), UnitState.SUPERSEDED, reason=reason, relist=True)
+        self._outcomes.append(outcome)
 
     def _keep_what_is_set_aside(self) -> None:
         """The bytes may be gone by now, or the disk full: that is said in the reason, and holds up nothing."""
@@ -291,10 +303,12 @@ class _Load:
     def _add_partitions_of_earlier_tries(self, units: Sequence[Unit]) -> None:
         """A try that died after its commit has not announced its partitions; who ends the unit does."""
         result = self._result
-        loaded = {(o.object_id, o.version) for o in self._outcomes if o.state is UnitState.LOADED}
-        left = {day for unit in units if (unit.object_id, unit.version) not in loaded for day in unit.days}
+        loaded = {(o.object_id, o.version) for o in self._outcomes if o.state is UnitState.LOADED} - self._stayed
+        others = [unit for unit in units if _key(unit) not in loaded and unit.days is not None]
         known = {partition.key for partition in result.partitions}
+        left = {day for unit in others for day in unit.days or ()}
         result.partitions += [LoadedPartition(day, None) for day in sorted(left - known)]
+        result.may_have_changed = bool(others)
 
     def _counted(self, connection: duckdb.DuckDBPyConnection, touched: Sequence[str]) -> list[LoadedPartition]:
         partition = self._loader.shape.partition
@@ -310,7 +324,11 @@ class _Load:
         return [LoadedPartition(key, counts.get(key, 0)) for key in touched]
 
     def _message(self, ended: Sequence[Outcome]) -> Message | None:
-        return quarantine_message(self._loader.feed, self._loader.contract.owner, ended)
+        return quarantine_message(self._loader.feed, self._loader.contract.owner, ended, self._loader.clock())
+
+
+def _key(unit: Unit) -> tuple[str, str]:
+    return unit.object_id, unit.version
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -1,5 +1,6 @@
 """One look at a feed: list, record, plan, lease. The sensor's side of safe ingestion, without Dagster."""
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ _COMPARED_BYTES = 64 * 1024**2
 _KEPT_BYTES = 256 * 1024**2
 """Largest object whose bytes a look copies to the quarantine."""
 _PLANNED_UNITS = 10_000
+_NAMED = 20
 
 
 class RunState(Enum):
@@ -45,8 +47,8 @@ class RunState(Enum):
 RunOf = Callable[[str, str | None], tuple[RunState, str]]
 """The state of the run of a batch (its id, and the run that took it), and the run in words."""
 
-Announce = Callable[[str, bool], None]
-"""Announces a partition: one with rows, or (true) an empty one."""
+Announce = Callable[[str | None, bool], None]
+"""Announces a partition (None: the table, if it has none): one with rows, or (true) an empty one."""
 
 
 @dataclass
@@ -91,18 +93,19 @@ class Looker:
                 raise
             return Looked(memory, why_nothing=f"Nothing was delivered yet: {error}")
         listing_seconds = time.monotonic() - began
-        for refused in listed.refused:
-            self.outbox.put(_refusal(feed, refused), now)
+        if listed.refused:
+            self.outbox.put(_refusals(feed, listed.refused), now)
         self._look_after_batches(now)
         planned = self._plan(now)
-        faults.point("looking.before_lease")
-        granted = {lease.batch_id for lease in ledger.lease([batch.lease for batch in planned.batches], now)}
-        batches = [batch for batch in planned.batches if batch.lease.batch_id in granted]
-        faults.point("looking.after_lease")
         self._announce_empty_periods(now)
         seconds = time.monotonic() - began
         whole = (listed.objects, now) if listed.whole else (None, None)
         ledger.feeds.note_look(feed.name, Look(now, seconds, listing_seconds, *whole))
+        # Last: what is leased by a look that fails afterwards waits until its lease runs out.
+        faults.point("looking.before_lease")
+        granted = {lease.batch_id for lease in ledger.lease([batch.lease for batch in planned.batches], now)}
+        batches = [batch for batch in planned.batches if batch.lease.batch_id in granted]
+        faults.point("looking.after_lease")
         return Looked(
             listed.memory,
             batches,
@@ -144,10 +147,13 @@ class Looker:
         by_key = {(unit.object_id, unit.version): unit for unit in units}
         ending = [(by_key[outcome.object_id, outcome.version], outcome) for outcome in planned.ended]
         # A unit that ends here may have been committed by a run that died before it announced its partitions.
-        for day in sorted({day for unit, _ in ending for day in unit.days}):
+        for day in sorted({day for unit, _ in ending for day in unit.days or ()}):
             self.announce(day, False)
+        if feed.periods is None and any(unit.days is not None for unit, _ in ending):
+            self.announce(None, False)
         ended = [self._with_bytes_kept(outcome, unit.size_bytes, now) for unit, outcome in ending]
-        ledger.close_units(feed.name, ended, now, self._message)
+        owner = feed.contract.owner
+        ledger.close_units(feed.name, ended, now, lambda units: quarantine_message(feed.name, owner, units, now))
         return planned
 
     def _unchanged(self, units: Sequence[Unit]) -> Mapping[tuple[str, str], str]:
@@ -191,7 +197,7 @@ class Looker:
                 path = self.source.fetch(outcome.object_id, outcome.version, Path(folder))
                 set_aside(self.quarantine, self.feed.name, path, outcome, now)
             except (OSError, SourceError, VersionGoneError) as error:
-                return replace(outcome, reason=f"{outcome.reason} (Its bytes could not be kept: {error}.)")
+                return replace(outcome, reason=f"{outcome.reason} (Its bytes could not be kept: {_words(error)}.)")
         return outcome
 
     def _announce_empty_periods(self, now: datetime) -> None:
@@ -213,16 +219,19 @@ class Looker:
             self.announce(day.isoformat(), True)
         self.ledger.feeds.note_empty_days(feed.name, empty, now)
 
-    def _message(self, ended: Sequence[Outcome]) -> Message | None:
-        return quarantine_message(self.feed.name, self.feed.contract.owner, ended)
 
-
-def _refusal(feed: ObjectFeed, refused: Refused) -> Message:
+def _refusals(feed: ObjectFeed, refused: Sequence[Refused]) -> Message:
+    """One message about all of a look; another one when others come."""
+    digest = hashlib.sha256(repr(sorted(refused)).encode()).hexdigest()[:24]
+    what = refused[0].name if len(refused) == 1 else f"{len(refused)} names"
+    lines = [f"- {each.name}: {each.reason}" for each in refused[:_NAMED]]
+    if len(refused) > _NAMED:
+        lines.append(f"- … and {len(refused) - _NAMED} more")
     return Message(
-        key=f"refused/{feed.name}/{refused.name}",
+        key=f"refused/{feed.name}/{digest}",
         route=feed.contract.owner,
-        subject=f"{feed.name}: {refused.name} is not loaded",
-        body=f"{refused.name} is left where it is and not loaded: {refused.reason}.",
+        subject=f"{feed.name}: {what} not loaded",
+        body="\n".join([*lines, "They are left where they are."]),
     )
 
 
@@ -245,5 +254,14 @@ def _why_nothing(listed: Scan, planned: Plan) -> str:
     )
 
 
+def _words(error: Exception) -> str:
+    """Without the path that the text of an OSError has."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+
+
 def _instant(nanoseconds: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
+    """Sources may say any time; what no calendar holds is the last that one does."""
+    try:
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

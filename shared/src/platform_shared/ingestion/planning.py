@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from platform_shared.ledger import Lease, Outcome, Unit, UnitState
 
+_TURN_SECONDS = 30
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -85,8 +87,9 @@ def plan(
     - Objects in `unmarked` lack their marker, and wait.
     - The rest is asked for, oldest first, in bounded batches; an object of which another version is in flight waits,
       so that versions of one object are loaded in their order.
-    - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it. They get
-      one of the free places at most, and new objects the others, so that neither starves the other.
+    - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it. While
+      new objects wait, one place is for such tries and the others are not; where there is only one place, they take
+      turns. So neither starves the other.
     """
     in_flight = {unit for unit in open_units if unit.state is UnitState.REQUESTED and not _expired(unit, now)}
     busy = {unit.object_id for unit in in_flight}
@@ -123,7 +126,8 @@ def plan(
     gathering = 0 if gate.is_open(first_tries, now) else len(first_tries)
     if gathering:
         first_tries = []
-    again = _batches(feed, retries, min(slots, 1) if first_tries else slots, limits, now)
+    room = slots if not first_tries else min(slots, _room_for_retries(in_flight, limits, now))
+    again = _batches(feed, retries, room, limits, now)
     new = _batches(feed, first_tries, slots - len(again), limits, now)
     asked = sum(len(batch.lease.units) for batch in again + new)
     return Plan(
@@ -137,24 +141,38 @@ def plan(
     )
 
 
+def _room_for_retries(in_flight: Collection[Unit], limits: Limits, now: datetime) -> int:
+    if limits.batches_in_flight == 1:
+        return int(now.timestamp()) // _TURN_SECONDS % 2
+    tries = {unit.batch_id for unit in in_flight if unit.attempts + (unit.lease_holder is None) > 1}
+    return 0 if tries else 1
+
+
 def _batches(feed: str, ready: Sequence[Unit], slots: int, limits: Limits, now: datetime) -> list[Batch]:
-    batches: list[Batch] = []
+    """The batches whose oldest unit has been ready longest, of one number of tries each."""
     by_attempt: dict[int, list[Unit]] = {}
-    for unit in sorted(ready, key=lambda u: (u.first_seen_at, u.object_id)):
+    for unit in sorted(ready, key=lambda u: (_ready_at(u), u.object_id)):
         by_attempt.setdefault(unit.attempts + 1, []).append(unit)
-    for attempt, units in sorted(by_attempt.items()):
+    cuts: list[tuple[datetime, int, Sequence[Unit]]] = []
+    for attempt, units in by_attempt.items():
         most_objects = max(1, limits.objects_per_batch // 10 ** (attempt - 1))
         start = 0
-        while start < len(units) and len(batches) < slots:
+        for _ in range(slots):
             end, size = start, 0
             while end < len(units) and end - start < most_objects:
                 size += units[end].size_bytes
                 if size > limits.bytes_per_batch and end > start:
                     break
                 end += 1
-            batches.append(_batch(feed, units[start:end], attempt, limits, now))
+            if end > start:
+                cuts.append((_ready_at(units[start]), attempt, units[start:end]))
             start = end
-    return batches
+    cuts.sort(key=lambda cut: cut[:2])
+    return [_batch(feed, units, attempt, limits, now) for _, attempt, units in cuts[:slots]]
+
+
+def _ready_at(unit: Unit) -> datetime:
+    return unit.first_seen_at if unit.retry_at is None else max(unit.first_seen_at, unit.retry_at)
 
 
 def _batch(feed: str, units: Sequence[Unit], attempt: int, limits: Limits, now: datetime) -> Batch:

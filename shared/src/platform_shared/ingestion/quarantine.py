@@ -45,14 +45,16 @@ def set_aside(folder: Path, feed: str, source: Path, unit: Outcome, now: datetim
     return target
 
 
-def quarantine_message(feed: str, owner: str, ended: Sequence[Outcome]) -> Message | None:
-    """One message about all units of a batch that were set aside; None if none was."""
+def quarantine_message(feed: str, owner: str, ended: Sequence[Outcome], now: datetime) -> Message | None:
+    """One message about all units of a batch that were set aside at `now`; None if none was. Set aside again after a
+    replay, they are told of again."""
     units = sorted(
         (unit for unit in ended if unit.state is UnitState.QUARANTINED), key=lambda u: (u.object_id, u.version)
     )
     if not units:
         return None
-    digest = hashlib.sha256(repr([(unit.object_id, unit.version) for unit in units]).encode()).hexdigest()[:24]
+    named = [now.isoformat(), *((unit.object_id, unit.version) for unit in units)]
+    digest = hashlib.sha256(repr(named).encode()).hexdigest()[:24]
     what = units[0].object_id if len(units) == 1 else f"{len(units)} objects"
     lines = [f"- {unit.reason} (kept as {kept_name(unit.object_id, unit.version)})" for unit in units]
     if len(lines) > _NAMED_IN_A_MESSAGE:

@@ -21,6 +21,7 @@ class Difference(StrEnum):
     """What can be wrong with an object."""
 
     UNSEEN = "in the source, unknown to the ledger"
+    NOT_IN_EFFECT = "in the source, but another version was loaded"
     STUCK = "waits for too long"
     ROWS_MISSING = "loaded according to the ledger, but the table has other rows of it"
     ROWS_UNKNOWN = "rows in the table, unknown to the ledger"
@@ -80,6 +81,7 @@ def compare(
     result = Reconciliation(rows=sum(each.rows for each in held.values()))
     result.rejects = sum(each.rejects for each in held.values())
     known = {(unit.object_id, unit.version) for unit in units}
+    overtaken = _overtaken(units)
     for entry in listing:
         if isinstance(entry, Refused):
             continue
@@ -87,6 +89,8 @@ def compare(
         age = now.timestamp() - entry.changed_ns / 1e9
         if (entry.object_id, entry.version) not in known and age >= patience.total_seconds():
             result.add(Difference.UNSEEN, entry.object_id)
+        if (entry.object_id, entry.version) in overtaken:
+            result.add(Difference.NOT_IN_EFFECT, entry.object_id)
     by_object: dict[str, list[Unit]] = {}
     for unit in units:
         by_object.setdefault(unit.object_id, []).append(unit)
@@ -95,6 +99,23 @@ def compare(
     for object_id in sorted(held.keys() - by_object.keys()):
         result.add(Difference.ROWS_UNKNOWN, object_id)
     return result
+
+
+def _overtaken(units: Sequence[Unit]) -> set[tuple[str, str]]:
+    """Versions that count as replaced: superseded, or ended before another one was loaded; none of objects that are
+    being worked on."""
+    working = {u.object_id for u in units if u.state in (UnitState.DISCOVERED, UnitState.REQUESTED)}
+    newest: dict[str, datetime] = {}
+    for unit in units:
+        if unit.state is UnitState.LOADED and unit.finished_at is not None:
+            newest[unit.object_id] = max(unit.finished_at, newest.get(unit.object_id, unit.finished_at))
+    return {
+        (unit.object_id, unit.version)
+        for unit in units
+        if unit.object_id not in working
+        and unit.finished_at is not None
+        and (unit.state is UnitState.SUPERSEDED or unit.finished_at < newest.get(unit.object_id, unit.finished_at))
+    }
 
 
 def _compare_object(
@@ -134,14 +155,14 @@ def reconcile(
 ) -> Reconciliation:
     """Reads all three and compares them.
 
-    Objects that the ledger does not know make the feed's sensor compare its whole listing with the ledger at its next
-    look. Raises SourceError where the source cannot be read.
+    Objects that the ledger does not know, or not as the current version, make the feed's sensor compare its whole
+    listing with the ledger at its next look. Raises SourceError where the source cannot be read.
     """
     listing = [entry for entry in source.walk() if isinstance(entry, Refused) or feed.is_wanted(entry.object_id)]
     # After the listing: what came meanwhile is seen by the ledger only. Before the table: what ends meanwhile is open.
     units = ledger.units(feed.name)
     result = compare(listing, units, held_by_table(feed, warehouse), now, patience)
-    if Difference.UNSEEN in result.differences:
+    if {Difference.UNSEEN, Difference.NOT_IN_EFFECT} & result.differences.keys():
         ledger.feeds.forget_listings(feed.name)
     return result
 

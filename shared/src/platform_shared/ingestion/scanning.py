@@ -19,7 +19,7 @@ _DIGEST_BYTES = 12
 _CUT_MASK = 0x1FF
 """A chunk holds 512 objects on average …"""
 _LONGEST_CHUNK = 4096
-"""… and this many at most."""
+"""… and spans this many of a listing at most, those of other feeds counted."""
 
 
 class CursorError(ValueError):
@@ -51,7 +51,8 @@ class Memory:
 
     @staticmethod
     def of(cursor: str | None, epoch: str) -> "Memory":
-        """Reads a cursor; a missing one, or one of another epoch, is an empty memory. Raises CursorError."""
+        """Reads a cursor; a missing one is an empty memory. Of another epoch only the place in the listing counts: the
+        pass goes on, and the next one compares everything. Raises CursorError."""
         if not cursor:
             return Memory(epoch)
         try:
@@ -70,7 +71,7 @@ class Memory:
                 f"The sensor's cursor cannot be read ({error}). Reset it in the page of the sensor: nothing is lost or "
                 "loaded twice by that."
             ) from error
-        return memory if memory.epoch == epoch else Memory(epoch)
+        return memory if memory.epoch == epoch else Memory(epoch, after=memory.after, listed=memory.listed)
 
 
 @dataclass
@@ -98,6 +99,7 @@ def scan(
     result = Scan(memory, objects=memory.listed)
     passed = list(memory.passed)
     chunk: list[SourceObject] = []
+    since_the_clock = 0
 
     def end_chunk() -> None:
         if not chunk:
@@ -109,15 +111,18 @@ def scan(
         result.objects += len(chunk)
 
     for entry in source.walk(memory.after):
+        since_the_clock += 1
         if isinstance(entry, Refused):
             result.refused.append(entry)
             continue
-        if not wanted(entry.object_id):
-            continue
-        chunk.append(entry)
-        if zlib.crc32(entry.object_id.encode()) & _CUT_MASK == 0 or len(chunk) >= _LONGEST_CHUNK:
+        cut = since_the_clock >= _LONGEST_CHUNK
+        if wanted(entry.object_id):
+            chunk.append(entry)
+            cut = cut or zlib.crc32(entry.object_id.encode()) & _CUT_MASK == 0
+        if cut:
             end_chunk()
-            chunk = []
+            chunk.clear()
+            since_the_clock = 0
             if out_of_time():
                 result.memory = Memory(memory.epoch, memory.known, tuple(passed), entry.object_id, result.objects)
                 return result

@@ -12,12 +12,16 @@ HEAD = "0003"
 
 
 def ensure_schema(engine: sa.Engine) -> None:
-    """Runs missing migrations, one process at a time. Costs one query when there is nothing to do."""
+    """Runs missing migrations, one process at a time. Costs one query when there is nothing to do.
+
+    A newer schema than this code knows is left as it is: migrations only add, so that locations of the release before
+    go on while the others are deployed, and after a step back.
+    """
     with engine.begin() as connection:
-        if _revision(connection) == HEAD:
+        if (_revision(connection) or "") >= HEAD:
             return
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        if _revision(connection) == HEAD:
+        if (_revision(connection) or "") >= HEAD:
             return
         from alembic import command
         from alembic.config import Config

@@ -56,8 +56,9 @@ class Unit:
     lease_holder: str | None = None
     retry_at: datetime | None = None
     """After a failure: not to be asked for again before this instant."""
-    days: tuple[str, ...] = ()
-    """Days (ISO) whose rows may have been committed, noted before the commit."""
+    days: tuple[str, ...] | None = None
+    """Days (ISO) whose rows may have been committed, noted before the commit; none of a table without partitions. None
+    if it never came to a commit."""
     changed_at: datetime | None = None
     """When the version was written, as the source says."""
     row_count: int | None = None
@@ -96,8 +97,9 @@ class Outcome:
     row_count: int | None = None
     reason: str | None = None
     reject_count: int | None = None
-    gone: bool = False
-    """The object was not there. If the same version turns up again (a folder that was not mounted), it is new."""
+    relist: bool = False
+    """The version was not there any more. If it is listed again (a folder that was not mounted, a newer version that
+    was deleted), it is the current one: listings are compared with the ledger anew."""
 
 
 MessageOf = Callable[[Sequence[Outcome]], Message | None]
@@ -152,17 +154,21 @@ class Ledger:
                     *connection.execute(_discover_again(feed, list(part), now)),
                 ]
                 fresh = [part[row.object_id, row.version] for row in added]
+                _move_behind_others(connection, feed, fresh)
                 _supersede_others(connection, feed, fresh, now)
                 new += fresh
         return new
 
     def units(self, feed: str, states: Sequence[UnitState] | None = None, *, limit: int | None = None) -> list[Unit]:
-        """All units of a feed, or those in `states`, oldest first; the first `limit` of them."""
+        """All units of a feed, or those in `states`: oldest first, those that pause after a failed try last; the first
+        `limit` of them."""
         query = sa.select(UNITS).where(UNITS.c.feed == feed).limit(limit)
         if states is not None:
             query = query.where(UNITS.c.state.in_(states))
         with self._engine.begin() as connection:
-            rows = connection.execute(query.order_by(UNITS.c.first_seen_at, UNITS.c.object_id, UNITS.c.version))
+            pausing = sa.func.coalesce(UNITS.c.retry_at > sa.func.now(), False)
+            order = (pausing, UNITS.c.first_seen_at, UNITS.c.object_id, UNITS.c.version)
+            rows = connection.execute(query.order_by(*order))
             return [_unit(row) for row in rows]
 
     def lease(self, leases: Sequence[Lease], now: datetime) -> list[Lease]:
@@ -249,14 +255,12 @@ class Ledger:
 
     def note_days(self, feed: str, batch_id: str, days: Mapping[str, Sequence[str]], now: datetime) -> None:
         """Notes the days (ISO) that each object of the batch has rows of, before they are committed: a run that dies
-        after its commit has not announced them yet."""
+        after its commit has not announced them yet. Days of an earlier load of the same version stay."""
         with self._engine.begin() as connection:
             for object_id, touched in days.items():
-                connection.execute(
-                    sa.update(UNITS)
-                    .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.object_id == object_id)
-                    .values(days=list(touched))
-                )
+                mine = (UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.object_id == object_id)
+                before = connection.scalar(sa.select(UNITS.c.days).where(*mine)) or []
+                connection.execute(sa.update(UNITS).where(*mine).values(days=sorted({*before, *touched})))
             delivered = {date.fromisoformat(day) for touched in days.values() for day in touched}
             note_days(connection, feed, delivered, True, now)
 
@@ -329,12 +333,12 @@ class Ledger:
                         reason=outcome.reason,
                         lease_holder=None,
                         lease_expires_at=None,
-                        finished_at=now,
+                        finished_at=_after_others(UNITS.c.finished_at, now),
                     )
                 )
                 if result.rowcount:
                     ended.append(outcome)
-            if any(outcome.gone for outcome in ended):
+            if any(outcome.relist for outcome in ended):
                 new_epoch(connection, feed)
             message = message_of(ended)
             if message is not None:
@@ -407,6 +411,7 @@ class Ledger:
                 batch_id=None,
                 retry_at=None,
                 reason=None,
+                first_seen_at=_after_others(UNITS.c.first_seen_at, now),
                 finished_at=None,
                 content_sha256=None,
             )
@@ -490,14 +495,42 @@ def _discover_again(feed: str, listed: Sequence[tuple[str, str]], now: datetime)
         )
         .values(
             state=UnitState.DISCOVERED,
-            first_seen_at=now,
+            first_seen_at=_after_others(UNITS.c.first_seen_at, now),
             reason=None,
             finished_at=None,
             batch_id=None,
             retry_at=None,
             attempts=0,
+            row_count=None,
+            reject_count=None,
         )
         .returning(UNITS.c.object_id, UNITS.c.version)
+    )
+
+
+def _after_others(column: sa.Column[datetime], now: datetime | sa.Column[datetime]) -> sa.ColumnElement[datetime]:
+    """`now`, or a moment after the same of the object's other versions: the order holds whatever clocks say."""
+    other = UNITS.alias("other")
+    latest = (
+        sa.select(sa.func.max(other.c[column.name]))
+        .where(other.c.feed == UNITS.c.feed, other.c.object_id == UNITS.c.object_id, other.c.version != UNITS.c.version)
+        .scalar_subquery()
+    )
+    instant = sa.literal(now, column.type) if isinstance(now, datetime) else now
+    return sa.func.greatest(instant, latest + timedelta(microseconds=1))
+
+
+def _move_behind_others(connection: sa.Connection, feed: str, listed: Sequence[Seen]) -> None:
+    """A version that is listed now was seen after all others of its object."""
+    if not listed:
+        return
+    connection.execute(
+        sa.update(UNITS)
+        .where(
+            UNITS.c.feed == feed,
+            sa.tuple_(UNITS.c.object_id, UNITS.c.version).in_([(seen.object_id, seen.version) for seen in listed]),
+        )
+        .values(first_seen_at=_after_others(UNITS.c.first_seen_at, UNITS.c.first_seen_at))
     )
 
 
@@ -552,7 +585,7 @@ def _unit(row: sa.Row[tuple[object, ...]]) -> Unit:
         reason=row.reason,
         lease_holder=row.lease_holder,
         retry_at=row.retry_at,
-        days=tuple(row.days or ()),
+        days=None if row.days is None else tuple(row.days),
         changed_at=row.changed_at,
         row_count=row.row_count,
         reject_count=row.reject_count,
