@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,8 +12,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from platform_shared.cli.main import main
+from platform_shared.components import FileFeedComponent, S3FeedComponent
 from platform_shared.contracts import RAW_ORDER_LINES
 from platform_shared.settings import Home
 from platform_shared.testing.daemon import DaemonHarness
@@ -147,7 +151,7 @@ def test_replay_says_what_it_cannot_do(shell: Shell) -> None:
     assert shell.baskets() == [1]
 
 
-def test_the_same_bad_bytes_go_to_quarantine_again_and_are_told_again(shell: Shell) -> None:
+def test_the_same_bad_bytes_go_to_quarantine_again_with_fresh_tries(shell: Shell) -> None:
     shell.deliver("a.csv", BAD.format(1))
     shell.deliver("b.csv", GOOD.format(2))
     shell.load()
@@ -235,3 +239,38 @@ def test_a_source_that_cannot_be_read_is_trouble_and_no_answer(shell: Shell) -> 
     assert (code, out) == (2, "")
     assert "The comparison itself failed" in err
     assert "The landing folder 'order_lines' does not exist" in err
+
+
+DOCUMENT = Path(__file__).parents[1] / "docs/ingestion.md"
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_commands_of_the_guide_work(shell: Shell) -> None:
+    shell.deliver("2025-03-03/store-1.csv", *[GOOD.format(n) for n in range(150)], BAD.format(900))
+    shell.load()
+    commands = [line for block in fenced("shell") for line in block.splitlines() if line.startswith("platform ")]
+    assert {line.split()[1] for line in commands} == {"feeds", "sql", "replay", "reconcile"}
+    for line in commands:
+        code, _, err = shell.platform(*shlex.split(line)[1:])
+        assert (code, err) == (0, ""), line
+    assert shell.load() == 1
+
+
+def test_the_feed_of_the_guide_is_one() -> None:
+    (text,) = fenced("yaml")
+    component = yaml.safe_load(text)
+    kind = {f"platform_shared.components.{each.__name__}": each for each in (FileFeedComponent, S3FeedComponent)}
+    feed = kind[component["type"]].resolve_from_yaml(yaml.safe_dump(component["attributes"])).build_feed()
+    assert feed.contract.key.to_user_string() == "raw/prices"
+    assert f"dg scaffold defs {component['type']} {feed.name}" in DOCUMENT.read_text()
+
+
+def test_the_guide_names_every_field_with_its_default() -> None:
+    named = dict(re.findall(r"`(\w+)` \(`?([\w.]+)`?\)", DOCUMENT.read_text()))
+    fields = {**FileFeedComponent.model_fields, **S3FeedComponent.model_fields}
+    assert {name: str(fields[name].default).removesuffix(".0") for name in named} == named
+    described = set(re.findall(r"`(?:table\.)?(\w+)`", DOCUMENT.read_text()))
+    assert fields.keys() - described - {"feed", "table", "contract"} == set()
