@@ -24,6 +24,7 @@ import dagster as dg
 import psutil
 import pytest
 
+from platform_shared.dev.world import provided_by
 from platform_shared.postgres import embedded_is_running, stop_embedded
 from platform_shared.settings import Home
 
@@ -435,6 +436,7 @@ def test_the_demo_world_brings_an_s3_server_which_all_know_and_which_comes_back_
     told = dict(zip(S3_VARIABLES, (f"http://127.0.0.1:{port}", "demo", "demo", "us-east-1"), strict=True))
     for word in ("alpha", "daemon", "webserver", "demo_world"):
         assert dev.told_of_s3(word) == told
+    assert told.items() <= provided_by(workspace.home).items()
     supervisor_locations_daemon_page_demo_s3 = 1 + 2 + 1 + 1 + 1 + 1
     until(lambda: len(dev.processes()) == supervisor_locations_daemon_page_demo_s3)
     dead.kill()

@@ -7,7 +7,16 @@ import pytest
 
 from platform_shared import object_storage
 from platform_shared.dev import world
-from platform_shared.dev.world import ENDPOINT_VARIABLE, ObjectStore, object_store, world_arguments
+from platform_shared.dev.preconditions import only_one
+from platform_shared.dev.world import (
+    ENDPOINT_VARIABLE,
+    ObjectStore,
+    made_known,
+    object_store,
+    provided_by,
+    world_arguments,
+)
+from platform_shared.settings import Home
 
 
 def test_its_s3_server_has_a_free_port_and_is_found_by_the_environment() -> None:
@@ -40,3 +49,17 @@ def test_it_plays_in_s3_where_the_environment_says_where_that_is() -> None:
 def test_the_platform_reads_the_same_variable() -> None:
     # Written twice: the supervisor would need boto3's 0.3 s to read it there.
     assert object_storage.ENDPOINT_VARIABLE == ENDPOINT_VARIABLE
+
+
+def test_commands_in_another_terminal_find_what_a_running_one_serves(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert provided_by(home) == {}
+    with only_one(home, 3000), made_known(home, {"A": "1"}):
+        assert provided_by(home) == {"A": "1"}
+    assert provided_by(home) == {}
+
+
+def test_what_a_killed_one_said_counts_no_more(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with made_known(home, {"A": "1"}):
+        assert provided_by(home) == {}

@@ -25,7 +25,7 @@ from platform_shared.dev.preconditions import HOST, CannotStart
 from platform_shared.dev.processes import Child, Program
 from platform_shared.dev.sockets import private_folder
 from platform_shared.dev.stopping import Impatience, stop
-from platform_shared.dev.world import DEMO_MODULE, object_store, world_arguments
+from platform_shared.dev.world import DEMO_MODULE, made_known, object_store, world_arguments
 from platform_shared.settings import Home
 from platform_shared.workspace.loading import interpreter
 from platform_shared.workspace.projects import Project
@@ -93,6 +93,10 @@ class Supervisor:
 
         With `until` it serves until that is done, and returns its result, or 130 if it is asked to stop before.
         """
+        with made_known(self._options.home, self._provided):
+            return await self._run(until)
+
+    async def _run(self, until: Callable[[], Awaitable[int]] | None) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._impatience.ask)

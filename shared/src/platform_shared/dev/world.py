@@ -4,16 +4,21 @@ The server keeps everything in memory. It has its port for as long as all runs: 
 """
 
 import importlib.util
+import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from platform_shared.dev.preconditions import HOST
+from platform_shared.dev.preconditions import HOST, holder
+from platform_shared.files import write_atomically
+from platform_shared.settings import Home
 
 DEMO_MODULE = "demo_world"
 OBJECT_STORE_MODULE = f"{DEMO_MODULE}.object_store"
 ENDPOINT_VARIABLE = "PLATFORM_S3_ENDPOINT_URL"
+_PROVIDED = "provided.json"
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,24 @@ def world_arguments(landing: Path, environment: Mapping[str, str]) -> list[str]:
     """Where the demo world is to play: in this folder, and in S3 if this environment says where that is."""
     endpoint_url = environment.get(ENDPOINT_VARIABLE)
     return ["--landing", str(landing), *(["--s3-endpoint", endpoint_url] if endpoint_url else [])]
+
+
+@contextmanager
+def made_known(home: Home, provided: Mapping[str, str]) -> Iterator[None]:
+    """As long as this lasts, commands that a person gives in another terminal get these variables (`provided_by`)."""
+    path = home.root / _PROVIDED
+    write_atomically(path, json.dumps(dict(provided)))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def provided_by(home: Home) -> dict[str, str]:
+    """Variables that a running `make dev` of this home gives to its children, so as to find what it serves."""
+    try:
+        text = (home.root / _PROVIDED).read_text()
+    except FileNotFoundError:
+        return {}
+    # One that was killed leaves the file, but not its lock.
+    return dict(json.loads(text)) if holder(home) else {}

@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     from platform_shared.cli.formats import table
     from platform_shared.cli.homes import current_home, refuse_unknown_feed
     from platform_shared.cli.main import CommandError
+    from platform_shared.dev.world import provided_by
     from platform_shared.instance_home import environment_of
     from platform_shared.ledger import Ledger
     from platform_shared.postgres import postgres
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     command = [str(interpreter(root, found[0])), "-P", "-m", "platform_shared.ingestion.reconcile_now"]
     done = subprocess.run(
         [*command, found[0].definitions_module, arguments.feed],
-        env={**os.environ, **environment_of(home)},
+        env={**provided_by(home), **os.environ, **environment_of(home)},
         capture_output=True,
         text=True,
         check=False,
