@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -84,8 +83,8 @@ class Bench:
     def __init__(self, home: Home, sizes: Sizes, data: Path) -> None:
         self.home, self.sizes, self.data = home, sizes, data
         self.environment = {**os.environ, **environment_of(home)}
-        self.files_a_second = 0.0
-        """Of the way of a run a file."""
+        self.files_a_second = self.cpu_a_file = float("nan")
+        """Of the way of a run a file, once that is measured."""
 
     def child(self, what: str, **order: Any) -> Answer:
         """Does something of `ingest_child` in a process."""
@@ -158,7 +157,7 @@ def large_files(bench: Bench) -> None:
     paths = make_lines(bench)
     python = pandas_python()
     print_title(f"One file of {bench.sizes.lines:,} order lines")
-    print_row("", "seconds", "rows/s", "of limit", "x pandas", "peak MB")
+    print_row("", "seconds", "CPU s", "rows/s", "of limit", "by CPU", "x pandas", "peak MB")
     for form, path in paths.items():
         batch = bench.repeat(lambda n, form=form, path=path: load(bench, f"large_{form}_{n}", form, [path]))
         limit = bench.repeat(lambda n, form=form, path=path: insert(bench, f"limit_{form}_{n}", form, [path]))
@@ -168,8 +167,8 @@ def large_files(bench: Bench) -> None:
             tutorial = bench.repeat(lambda n, form=form, path=path: pandas(bench, python, f"pd_{form}_{n}", form, path))
         raw = bench.repeat(lambda _, form=form, path=path: bench.child("write", format=form, paths=[str(path)]))
         print_ways(form, batch, limit, tutorial, "pandas and an IO manager")
-        print_row("  statement with the day", *figures(dated), "", "", f"{dated['megabytes']:,.0f}")
-        print_row("  its Parquet alone", *figures(raw), "", "", f"{raw['megabytes']:,.0f}")
+        print_row("  statement with the day", *figures(dated), "", "", "", f"{dated['megabytes']:,.0f}")
+        print_row("  its Parquet alone", *figures(raw), "", "", "", f"{raw['megabytes']:,.0f}")
 
 
 def small_files(bench: Bench) -> None:
@@ -177,13 +176,15 @@ def small_files(bench: Bench) -> None:
     paths = cut(make_lines(bench)["csv"], bench.data / "small", sizes.files)
     folder = bench.data / "small"
     print_title(f"{sizes.files:,} files of {sizes.lines // sizes.files:,} rows (CSV)")
-    print_row("", "seconds", "rows/s", "of limit", "x run a file", "peak MB")
+    print_row("", "seconds", "CPU s", "rows/s", "of limit", "by CPU", "x run a file", "peak MB")
     batches = bench.repeat(lambda n: load(bench, f"small_{n}", "csv", paths))
     limit = bench.repeat(lambda n: insert(bench, f"limit_small_{n}", "csv", paths))
     runs = run_each_file(bench, folder, [path.stem for path in paths[: sizes.runs]])
     bench.files_a_second = sizes.runs / runs["seconds"]
+    bench.cpu_a_file = runs["cpu"] / sizes.runs
     tutorial = {
         "seconds": sizes.files / bench.files_a_second,
+        "cpu": sizes.files * bench.cpu_a_file,
         "rows": sizes.lines,
         "megabytes": runs["megabytes"],
     }
@@ -203,7 +204,7 @@ def year(bench: Bench) -> None:
     command = [sys.executable, "-m", "dagster._daemon", "run", "-m", "ingestion.definitions"]
     began = time.monotonic()
     first = None
-    with running(bench, command) as peak:
+    with running(bench, command) as daemon:
         while (loaded := ledger.counts().get("order_lines", {}).get(UnitState.LOADED, 0)) < files:
             if first is None and loaded:
                 first = time.monotonic() - began
@@ -214,12 +215,19 @@ def year(bench: Bench) -> None:
     ledger.close()
     share = f"{bench.sizes.days} of the year's {CYCLE_DAYS} days"
     print_title(f"{share}: {files:,} store-day files, {rows:,} rows, through a real daemon")
-    print_row("", "seconds", "files/s", "rows/s", "x run a file", "peak MB")
-    tutorial = files / bench.files_a_second if bench.files_a_second else float("nan")
-    times = f"{tutorial / seconds:.0f}"
-    print_row("through the daemon", f"{seconds:.0f}", *rates(files, rows, seconds), times, f"{peak():,.0f}")
+    print_row("", "seconds", "CPU s", "files/s", "rows/s", "x run a file", "by CPU", "peak MB")
+    runs, runs_cpu = files / bench.files_a_second, files * bench.cpu_a_file
+    times = f"{runs / seconds:.0f}", f"{runs_cpu / daemon.cpu:.0f}"
+    print_row(
+        "through the daemon",
+        f"{seconds:.0f}",
+        f"{daemon.cpu:.0f}",
+        *rates(files, rows, seconds),
+        *times,
+        f"{daemon.megabytes:,.0f}",
+    )
     print_row("  the first batch after", f"{first or seconds:.0f}")
-    print_row("  a run a file, extrapolated", f"{tutorial:,.0f}", *rates(files, rows, tutorial), "1")
+    print_row("  a run a file, extrapolated", f"{runs:,.0f}", f"{runs_cpu:,.0f}", *rates(files, rows, runs), "1", "1")
 
 
 def ticks_of_folder(bench: Bench) -> None:
@@ -331,10 +339,12 @@ def run_each_file(bench: Bench, folder: Path, partitions: Sequence[str]) -> Answ
         subprocess.run(chosen, cwd=bench.home.root, env=environment, check=True, capture_output=True)
 
     run(partitions[0])
-    with watched(os.getpid()) as peak, ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-        began = time.monotonic()
+    with watched(os.getpid()) as family, ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        began, worked = time.monotonic(), os.times()
         list(pool.map(run, partitions))
-        return {"seconds": time.monotonic() - began, "megabytes": peak()}
+        seconds, ended = time.monotonic() - began, os.times()
+    cpu = ended.children_user + ended.children_system - worked.children_user - worked.children_system
+    return {"seconds": seconds, "cpu": cpu, "megabytes": family.megabytes}
 
 
 def make_known(folder: Path, files: int) -> None:
@@ -355,7 +365,7 @@ def put_keys(server: S3Server, first: int, end: int) -> None:
 
 
 def print_ticks_head() -> None:
-    print_row("", "bare, s", "look, s", "ratio", "peak MB", "cursor", "1 new, s", "no cursor, s")
+    print_row("", "bare, s", "look, s", "ratio", "by CPU", "peak MB", "cursor", "1 new, s", "no cursor, s")
 
 
 def print_ticks(bench: Bench, feed: str, known: int, *, s3: bool) -> float:
@@ -366,16 +376,16 @@ def print_ticks(bench: Bench, feed: str, known: int, *, s3: bool) -> float:
     quiet = bench.child("quiet_look", **order)
     without = bench.child("recovery", **order)
     new = bench.child("new_object_look", **order)
-    listing, look = statistics.median(bare["seconds"]), statistics.median(quiet["seconds"])
-    looks = f"{without['seconds'][0]:.2f}" + (f" in {without['looks']} looks" if without["looks"] > 1 else "")
+    looks = f"{without['seconds']:.2f}" + (f" in {without['looks']} looks" if without["looks"] > 1 else "")
     print_row(
         f"{known:,} known",
-        f"{listing:.3f}",
-        f"{look:.3f}",
-        f"{look / listing:.2f}",
+        f"{bare['seconds']:.3f}",
+        f"{quiet['seconds']:.3f}",
+        f"{quiet['seconds'] / bare['seconds']:.2f}",
+        f"{quiet['cpu'] / bare['cpu']:.2f}",
         f"{quiet['megabytes']:.1f}",
         f"{quiet['bytes']:,} B",
-        f"{new['seconds'][0]:.3f}",
+        f"{new['seconds']:.3f}",
         looks,
     )
     return float(quiet["megabytes"])
@@ -387,19 +397,23 @@ def print_growth(sizes: Sequence[int], peaks: Sequence[float]) -> None:
 
 def print_ways(name: str, ours: Answer, limit: Answer, tutorial: Answer | None, label: str) -> None:
     assert ours["rows"] == limit["rows"], (ours, limit)
-    share, times = limit["seconds"] / ours["seconds"], "not measured"
+    times = "not measured"
     if tutorial:
         assert tutorial["rows"] == ours["rows"]
         times = f"{tutorial['seconds'] / ours['seconds']:.1f}"
-    print_row(name, *figures(ours), f"{share:.2f}", times, f"{ours['megabytes']:,.0f}")
-    print_row("  limit: one statement", *figures(limit), "1", "", f"{limit['megabytes']:,.0f}")
+    print_row(name, *figures(ours), *shares(limit, ours), times, f"{ours['megabytes']:,.0f}")
+    print_row("  limit: one statement", *figures(limit), *shares(limit, limit), "", f"{limit['megabytes']:,.0f}")
     if tutorial:
-        tutorial_share = f"{limit['seconds'] / tutorial['seconds']:.3f}"
-        print_row(f"  {label}", *figures(tutorial), tutorial_share, "1", f"{tutorial['megabytes']:,.0f}")
+        memory = f"{tutorial['megabytes']:,.0f}"
+        print_row(f"  {label}", *figures(tutorial), *shares(limit, tutorial), "1", memory)
 
 
-def figures(answer: Answer) -> tuple[str, str]:
-    return f"{answer['seconds']:,.2f}", f"{answer['rows'] / answer['seconds']:,.0f}"
+def figures(answer: Answer) -> tuple[str, str, str]:
+    return f"{answer['seconds']:,.2f}", f"{answer['cpu']:,.2f}", f"{answer['rows'] / answer['seconds']:,.0f}"
+
+
+def shares(limit: Answer, answer: Answer) -> tuple[str, str]:
+    return f"{limit['seconds'] / answer['seconds']:.3f}", f"{limit['cpu'] / answer['cpu']:.3f}"
 
 
 def rates(files: int, rows: int, seconds: float) -> tuple[str, str]:
@@ -411,44 +425,65 @@ def print_title(title: str) -> None:
 
 
 def print_row(name: str, *cells: str) -> None:
-    print(f"{name:32}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
+    print(f"{name:32}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
 @contextmanager
-def running(bench: Bench, command: Sequence[str]) -> Iterator[Callable[[], float]]:
-    """A process, and what it starts, until the context ends; gives the peak of their memory in megabytes."""
+def running(bench: Bench, command: Sequence[str]) -> Iterator["Watched"]:
+    """A process, and what it starts, until the context ends."""
     with (bench.home.root / "daemon.log").open("ab") as log:
         process = subprocess.Popen(
             command, cwd=bench.home.root, env=bench.environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            with watched(process.pid) as peak:
-                yield peak
+            with watched(process.pid) as family:
+                yield family
         finally:
             process.terminate()
             process.wait(120)
 
 
+class Watched:
+    """A process (but not this one) and its descendants, looked at three times a second."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._cpu: dict[int, float] = {}
+        self.megabytes = 0.0
+        """The peak of their resident memory."""
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all that were seen; the last third of a second of each may be missing."""
+        return sum(self._cpu.values())
+
+    def look(self) -> None:
+        total = 0
+        process = psutil.Process(self._pid)
+        itself = [process] if self._pid != os.getpid() else []
+        for member in itself + process.children(recursive=True):
+            try:
+                total += member.memory_info().rss
+                times = member.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            self._cpu[member.pid] = times.user + times.system
+        self.megabytes = max(self.megabytes, total / 1e6)
+
+
 @contextmanager
-def watched(pid: int) -> Iterator[Callable[[], float]]:
-    """Looks at the children of a process; gives the peak of their memory so far, in megabytes."""
+def watched(pid: int) -> Iterator[Watched]:
     ended = threading.Event()
-    seen = [0.0]
+    family = Watched(pid)
 
     def watch() -> None:
         while not ended.wait(0.3):
-            total = 0
-            for member in psutil.Process(pid).children(recursive=True):
-                try:
-                    total += member.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            seen[0] = max(seen[0], total / 1e6)
+            family.look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield lambda: seen[0]
+        yield family
     finally:
         ended.set()
         watcher.join()

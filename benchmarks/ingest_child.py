@@ -6,6 +6,7 @@
 import json
 import os
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,16 @@ BUCKET, PREFIX = "bench", "lines"
 PERIOD = "transaction_timestamp AT TIME ZONE 'America/New_York'"
 
 
+class Watch:
+    """Wall seconds, and CPU seconds of this process and all its threads: the neighbours' load is not in those."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic(), time.process_time()
+
+    def read(self) -> Order:
+        return {"seconds": time.monotonic() - self._began[0], "cpu": time.process_time() - self._began[1]}
+
+
 def load(order: Order) -> Order:
     """Whole batches of a feed's files, from the lease to the ledger's commit, one batch after the other."""
     home = platform_home()
@@ -53,11 +64,11 @@ def load(order: Order) -> Order:
         clock.utc_now,
         feed.limits,
     )
-    began = time.monotonic()
+    watch = Watch()
     results = [loader.load(batch.lease.batch_id, "bench", lambda _: None) for batch in looked.batches]
-    seconds = time.monotonic() - began
+    took = watch.read()
     done = [result for result in results if isinstance(result, BatchResult)]
-    return {"seconds": seconds, "rows": sum(result.rows for result in done), "batches": len(done)}
+    return {**took, "rows": sum(result.rows for result in done), "batches": len(done)}
 
 
 def insert(order: Order) -> Order:
@@ -69,10 +80,9 @@ def insert(order: Order) -> Order:
     columns = f"*, CAST({PERIOD} AS DATE)" if order["day"] else "*"
     with warehouse.connect() as connection:
         create_table(warehouse, connection, table, {**contract.types, **extra})
-        began = time.monotonic()
+        watch = Watch()
         inserted = connection.execute(f"INSERT INTO {table.sql} SELECT {columns} FROM {_read(order, contract)}")
-        rows = _changed(inserted)
-        return {"seconds": time.monotonic() - began, "rows": rows}
+        return {"rows": _changed(inserted), **watch.read()}
 
 
 def write(order: Order) -> Order:
@@ -80,24 +90,24 @@ def write(order: Order) -> Order:
     with duckdb.connect(config={"threads": "2"}) as connection:
         connection.execute(f"CREATE TABLE lines AS SELECT * FROM {_read(order, RAW_ORDER_LINES)}")
         target = Path(order["paths"][0]).with_name("written.parquet")
-        began = time.monotonic()
+        watch = Watch()
         copied = connection.execute(f"COPY lines TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
-        seconds = time.monotonic() - began
+        took = watch.read()
         target.unlink()
-        return {"seconds": seconds, "rows": _changed(copied)}
+        return {"rows": _changed(copied), **took}
 
 
 def bare_listing(order: Order) -> Order:
     """The limit of a look: every object's name, size and time, and nothing done with them."""
     each = _bare_bucket() if order["s3"] else lambda: _bare_folder(str(platform_home().landing / order["feed"]))
-    return {"seconds": _timed(each, order["rounds"])}
+    return _timed(each, order["rounds"])
 
 
 def quiet_look(order: Order) -> Order:
     """Looks at a feed of which everything is known and loaded, with the cursor of the look before."""
     look, cursor = _look_of(order), Path(order["cursor"])
-    seconds = _timed(lambda: look(cursor.read_text()), order["rounds"])
-    return {"seconds": seconds, "bytes": cursor.stat().st_size}
+    took = _timed(lambda: look(cursor.read_text()), order["rounds"])
+    return {**took, "bytes": cursor.stat().st_size}
 
 
 def new_object_look(order: Order) -> Order:
@@ -105,27 +115,27 @@ def new_object_look(order: Order) -> Order:
     look, cursor = _look_of(order), Path(order["cursor"]).read_text()
     look(cursor)
     _add_object(order)
-    began = time.monotonic()
+    watch = Watch()
     looked = look(cursor)
-    seconds = time.monotonic() - began
+    took = watch.read()
     assert (len(looked.new), len(looked.batches)) == (1, 1)
-    return {"seconds": [seconds]}
+    return took
 
 
 def recovery(order: Order) -> Order:
     """Looks without a cursor until all was listed. `settle`: then all of it counts as loaded."""
     look, cursor, looks = _look_of(order), None, 0
-    began = time.monotonic()
+    watch = Watch()
     while True:
         looked = look(cursor)
         cursor, looks = looked.memory.cursor(), looks + 1
         if looked.objects is not None:
             break
-    seconds = time.monotonic() - began
+    took = watch.read()
     if order.get("settle"):
         _call_all_loaded(order["feed"])
         Path(order["cursor"]).write_text(cursor)
-    return {"seconds": [seconds], "looks": looks, "objects": looked.objects}
+    return {**took, "looks": looks}
 
 
 def feed_source(home: Home, feed: ObjectFeed) -> LandingFolder:
@@ -173,15 +183,15 @@ def _look_of(order: Order) -> Callable[[str | None], Looked]:
     return lambda cursor: looker.look(cursor, clock.utc_now())
 
 
-def _timed(each: Callable[[], object], rounds: int) -> list[float]:
-    """Seconds of each round, after one that opens connections."""
+def _timed(each: Callable[[], object], rounds: int) -> Order:
+    """Medians of rounds, after one that opens connections."""
     each()
-    seconds = []
+    took = []
     for _ in range(rounds):
-        began = time.monotonic()
+        watch = Watch()
         each()
-        seconds.append(time.monotonic() - began)
-    return seconds
+        took.append(watch.read())
+    return {name: statistics.median(one[name] for one in took) for name in took[0]}
 
 
 def _bare_folder(folder: str) -> int:
