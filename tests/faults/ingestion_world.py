@@ -195,6 +195,7 @@ class World:
         """Objects that must be in quarantine in the end."""
         self.content: dict[str, bytes] = {}
         """What was put last, by object."""
+        self._heard: set[str] = set()
         self._next_row = 0
         self._processes: list[Process] = []
         self.ledger = Ledger(postgres(home))
@@ -306,6 +307,11 @@ class World:
                 return
         raise AssertionError(f"it never comes to rest: {self.waiting()}")
 
+    def replay(self) -> list[str]:
+        """Lets what is in quarantine be tried again; of what is set aside then, there is another message."""
+        self._heard |= {message.key for message in self.messages()}
+        return self.ledger.replay(self.feed.name, self.now, quarantined=True)
+
     # --- what became of it
 
     def units(self, *states: UnitState) -> list[Unit]:
@@ -318,7 +324,8 @@ class World:
         return Counter(unit.state.value for unit in self.units())
 
     def messages(self) -> list[Message]:
-        return self.outbox.undelivered()
+        """Since the last replay."""
+        return [message for message in self.outbox.undelivered() if message.key not in self._heard]
 
     def table(self) -> dict[str, list[Row]]:
         """Rows by object; each object has rows of one version."""

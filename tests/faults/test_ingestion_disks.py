@@ -153,7 +153,7 @@ def test_the_quarantine_is_full(world: World, disk: Disk) -> None:
     disk.make_room()
     assert [path for path in world.home.quarantine.rglob("*") if path.is_file()] == [], "it makes no full disk fuller"
 
-    assert world.ledger.replay("files", world.now, quarantined=True) == ["bad.csv"]
+    assert world.replay() == ["bad.csv"]
     world.load_all()
     world.check()
 
