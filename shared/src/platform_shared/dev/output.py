@@ -19,10 +19,11 @@ _ROUTINE = (
     "Error loading repository location",
     "Reloading definitions from a code server",
     "exceeding the maximum of 100 for per-partition timestamp fetching",
+    "BetaWarning: Parameter `execution_type` of function `AssetsDefinition.__init__`",
 )
 """Warnings with no news: every fresh instance gives the first, a location that does not load we announce ourselves, the
-page's own button to reload finds what was edited served already, and many days that change at once are dated by the
-look that sees them."""
+page's own button to reload finds what was edited served already, many days that change at once are dated by the look
+that sees them, and the last is about what Dagster itself does with an asset check."""
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 
 
