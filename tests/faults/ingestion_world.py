@@ -187,7 +187,10 @@ class World:
         self.cursor: str | None = None
         self.ended: set[str] = set()
         self.announced: set[str] = set()
-        self.environment: dict[str, str] = {}
+        # What killed processes leave behind goes with the test.
+        scratch = home.root / "scratch"
+        scratch.mkdir(parents=True)
+        self.environment = {"TMPDIR": str(scratch)}
         """Of the processes to come, besides this one's."""
         self.good: dict[str, list[Row]] = {}
         """The rows that must be in the table in the end, by object."""
