@@ -13,7 +13,7 @@ from botocore.loaders import Loader
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
-from platform_shared.settings import Environment, SettingsError, environment
+from platform_shared.settings import Environment, NotSetUpError, SettingsError, environment
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -62,7 +62,7 @@ class ObjectStorage(S3Resource):
         url = self.endpoint_url or os.environ.get(ENDPOINT_VARIABLE)
         if not url:
             if environment() is Environment.LOCAL:
-                raise SettingsError(
+                raise NotSetUpError(
                     f"No S3 to use: start `make dev` (its demo world serves S3) or set {ENDPOINT_VARIABLE}."
                 )
             return None

@@ -11,6 +11,10 @@ class SettingsError(RuntimeError):
     """A setting is missing or contradicts another; the message says which and what to do."""
 
 
+class NotSetUpError(SettingsError):
+    """Something that a laptop may do without is not there, such as an S3: what needs it waits, and says so."""
+
+
 class Environment(StrEnum):
     LOCAL = "local"
     STAGING = "staging"

@@ -36,7 +36,7 @@ class Location(Protocol):
         ...
 
     def open(self, resources: Any) -> ObjectSource:
-        """The source, by the resources of a sensor's or run's context. Raises SettingsError if it is not set up."""
+        """The source, by the resources of a sensor's or run's context. Raises NotSetUpError where a laptop lacks it."""
         ...
 
 

@@ -11,7 +11,7 @@ from platform_shared.ingestion.looking import Looked, Looker, RunState
 from platform_shared.ingestion.planning import Batch
 from platform_shared.ingestion.tags import ATTEMPT_TAG, BATCH_TAG, FEED_TAG, MAX_ATTEMPTS_TAG
 from platform_shared.location import LOCATION_TAG
-from platform_shared.settings import SettingsError
+from platform_shared.settings import NotSetUpError
 
 
 def feed_sensor(feed: ObjectFeed) -> dg.SensorDefinition:
@@ -29,7 +29,7 @@ def feed_sensor(feed: ObjectFeed) -> dg.SensorDefinition:
         resources: Any = context.resources
         try:
             source = feed.location.open(resources)
-        except SettingsError as error:
+        except NotSetUpError as error:
             return dg.SensorResult(skip_reason=str(error))
         with resources.ledger.ledger() as ledger, resources.ledger.outbox() as outbox:
             looker = Looker(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -100,7 +100,9 @@ class BatchLoader:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:2000]
-            self.ledger.give_back(self.feed, batch_id, reason, self.clock(), self.limits.pauses)
+            # If the ledger is away, the error is still the one above, and the lease runs out by itself.
+            with suppress(SQLAlchemyError):
+                self.ledger.give_back(self.feed, batch_id, reason, self.clock(), self.limits.pauses)
             raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
