@@ -1,20 +1,23 @@
 """Units of ingestion: `discovered -> requested -> loaded | unchanged | superseded | quarantined`, with leases."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.types import TypeEngine
 
 from platform_shared.ledger.feeds import Feeds, new_epoch, note_days
 from platform_shared.ledger.messages import Message, put_message
 from platform_shared.ledger.migrate import ensure_schema
 from platform_shared.ledger.tables import UNITS
 from platform_shared.postgres import PLATFORM_SCHEMA, PostgresServer
+
+_ROWS_AT_ONCE = 1000
 
 
 class UnitState(StrEnum):
@@ -256,11 +259,20 @@ class Ledger:
     def note_days(self, feed: str, batch_id: str, days: Mapping[str, Sequence[str]], now: datetime) -> None:
         """Notes the days (ISO) that each object of the batch has rows of, before they are committed: a run that dies
         after its commit has not announced them yet. Days of an earlier load of the same version stay."""
+        mine = sa.and_(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id)
         with self._engine.begin() as connection:
-            for object_id, touched in days.items():
-                mine = (UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.object_id == object_id)
-                before = connection.scalar(sa.select(UNITS.c.days).where(*mine)) or []
-                connection.execute(sa.update(UNITS).where(*mine).values(days=sorted({*before, *touched})))
+            rows = connection.execute(sa.select(UNITS.c.object_id, UNITS.c.days).where(mine))
+            before = {row.object_id: row.days or () for row in rows}
+            for start in range(0, len(days), _ROWS_AT_ONCE):
+                part = list(days.items())[start : start + _ROWS_AT_ONCE]
+                given = _values_of(
+                    "given",
+                    {"object_id": sa.Text(), "days": sa.ARRAY(sa.Text())},
+                    [(name, sorted({*before.get(name, ()), *touched})) for name, touched in part],
+                )
+                connection.execute(
+                    sa.update(UNITS).where(mine, UNITS.c.object_id == given.c.object_id).values(days=given.c.days)
+                )
             delivered = {date.fromisoformat(day) for touched in days.values() for day in touched}
             note_days(connection, feed, delivered, True, now)
 
@@ -314,30 +326,10 @@ class Ledger:
         message_of: MessageOf,
     ) -> None:
         """State and message in one transaction: what is set aside is told, and what is told is set aside."""
-        ended = []
+        ended: list[Outcome] = []
         with self._engine.begin() as connection:
-            for outcome in outcomes:
-                result = connection.execute(
-                    sa.update(UNITS)
-                    .where(
-                        UNITS.c.feed == feed,
-                        UNITS.c.object_id == outcome.object_id,
-                        UNITS.c.version == outcome.version,
-                        condition,
-                    )
-                    .values(
-                        state=outcome.state,
-                        content_sha256=sa.func.coalesce(outcome.content_sha256, UNITS.c.content_sha256),
-                        row_count=outcome.row_count,
-                        reject_count=outcome.reject_count,
-                        reason=outcome.reason,
-                        lease_holder=None,
-                        lease_expires_at=None,
-                        finished_at=_after_others(UNITS.c.finished_at, now),
-                    )
-                )
-                if result.rowcount:
-                    ended.append(outcome)
+            for part in _parts(outcomes):
+                ended += _write_ends(connection, feed, part, now, condition)
             if any(outcome.relist for outcome in ended):
                 new_epoch(connection, feed)
             message = message_of(ended)
@@ -505,6 +497,53 @@ def _discover_again(feed: str, listed: Sequence[tuple[str, str]], now: datetime)
             reject_count=None,
         )
         .returning(UNITS.c.object_id, UNITS.c.version)
+    )
+
+
+def _parts(outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
+    """In their order, and in each part an object once: versions of one object end one after the other."""
+    part: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        if outcome.object_id in part or len(part) == _ROWS_AT_ONCE:
+            yield list(part.values())
+            part = {}
+        part[outcome.object_id] = outcome
+    if part:
+        yield list(part.values())
+
+
+def _write_ends(
+    connection: sa.Connection, feed: str, outcomes: Sequence[Outcome], now: datetime, condition: sa.ColumnElement[bool]
+) -> list[Outcome]:
+    """In one statement: a batch has hundreds. Returns those that were units under the condition."""
+    names = ("object_id", "version", "state", "content_sha256", "row_count", "reject_count", "reason")
+    rows = [tuple(getattr(outcome, name) for name in names) for outcome in outcomes]
+    end = _values_of("given", {name: UNITS.c[name].type for name in names}, rows)
+    statement = (
+        sa.update(UNITS)
+        .where(UNITS.c.feed == feed, UNITS.c.object_id == end.c.object_id, UNITS.c.version == end.c.version, condition)
+        .values(
+            state=end.c.state,
+            content_sha256=sa.func.coalesce(end.c.content_sha256, UNITS.c.content_sha256),
+            row_count=end.c.row_count,
+            reject_count=end.c.reject_count,
+            reason=end.c.reason,
+            lease_holder=None,
+            lease_expires_at=None,
+            finished_at=_after_others(UNITS.c.finished_at, now),
+        )
+        .returning(UNITS.c.object_id, UNITS.c.version)
+    )
+    written = {(row.object_id, row.version) for row in connection.execute(statement)}
+    return [outcome for outcome in outcomes if (outcome.object_id, outcome.version) in written]
+
+
+def _values_of(name: str, types: Mapping[str, TypeEngine[Any]], rows: Sequence[tuple[object, ...]]) -> sa.Subquery:
+    """Rows as a table; cast, because a column that has only NULL is text to Postgres."""
+    columns = [sa.column(column, type_) for column, type_ in types.items()]
+    values = sa.values(*columns, name=f"{name}_rows").data(rows)
+    return sa.select(*(sa.cast(values.c[column.name], column.type).label(column.name) for column in columns)).subquery(
+        name
     )
 
 
