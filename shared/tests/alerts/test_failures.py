@@ -38,6 +38,11 @@ def test_the_last_try_is_told(tags):
     assert run_failure_message(failure(**tags)) is not None
 
 
+def test_a_long_outage_is_told_ever_more_seldom():
+    told = [n for n in range(1, 100) if run_failure_message(failure(**{"platform/attempt": str(n)}, **MAXIMUM))]
+    assert told == [3, 6, 12, 24, 48, 96]
+
+
 def test_the_number_of_tries_is_said():
     message = run_failure_message(failure(**{"dagster/retry_number": "2", "dagster/will_retry": "false"}))
     assert message is not None

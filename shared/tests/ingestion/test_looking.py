@@ -190,9 +190,13 @@ def test_used_up_tries_end_in_quarantine_with_bytes_reason_and_one_message(desk:
     once = replace(FEED, limits=Limits(attempts=1, pauses=(timedelta(0),)))
     for name in ("a.csv", "b.csv"):
         desk.put(name, f"id\n{name}\n")
-    (batch,) = desk.look(once).batches
+    looked = desk.look(once)
+    (batch,) = looked.batches
+    desk.ledger.take(FEED.name, batch.lease.batch_id, "run 7", desk.now, FEED.limits.lease)
+    assert not looked.set_aside
     desk.run = (RunState.ENDED, "run 7 ended as FAILURE")
-    assert desk.asked(once) == []
+    looked = desk.look(once)
+    assert (looked.batches, looked.set_aside) == ([], True)
     assert {unit.reason for unit in desk.ledger.quarantined(FEED.name)} == {
         f"{name}: 1 tries failed; the last one: run 7 ended as FAILURE without a reason" for name in ("a.csv", "b.csv")
     }
@@ -202,6 +206,37 @@ def test_used_up_tries_end_in_quarantine_with_bytes_reason_and_one_message(desk:
     kept = {path.read_text() for path in (desk.home.quarantine / "looked").iterdir() if not path.suffix}
     assert kept == {"id\na.csv\n", "id\nb.csv\n"}
     assert batch.attempt == 1
+
+
+def test_a_launcher_that_is_away_for_hours_sets_nothing_aside_and_starts_few_runs(desk: Desk) -> None:
+    """Files keep coming, and each run ends before it takes its units."""
+    feed = replace(FEED, limits=Limits(pauses=(timedelta(seconds=30), timedelta(minutes=15))))
+    desk.run = (RunState.ENDED, "run 7 ended as FAILURE")
+    asked = 0
+    for number in range(3 * 60):
+        desk.put(f"{number}.csv")
+        asked += len(desk.look(feed).batches)
+        desk.now += timedelta(minutes=1)
+    assert 0 < asked <= 3 * 4 + 4
+    assert desk.ledger.quarantined(FEED.name) == []
+    said = desk.look(feed).why_nothing
+    assert said is not None
+    assert "the last run failed, and for no reason of theirs" in said
+
+    desk.run = (RunState.UNKNOWN, "no run")
+    desk.now += timedelta(minutes=15)
+    looked = desk.look(feed)
+    assert len(looked.batches) == 1
+    desk.load(looked)
+    desk.put("last.csv")
+    assert desk.asked(feed) == ["last.csv"], "the outage is over"
+
+
+def test_objects_that_no_feed_wants_are_counted_where_people_look(desk: Desk) -> None:
+    desk.put("a.cvs")
+    assert desk.look(replace(FEED, pattern="*.csv")).why_nothing == (
+        "nothing new of 0 objects (1 others do not match '*.csv')"
+    )
 
 
 def test_a_run_that_waits_keeps_its_batch(desk: Desk) -> None:
@@ -241,7 +276,8 @@ def test_what_is_set_aside_again_after_a_replay_is_told_again(desk: Desk) -> Non
     once = replace(FEED, limits=Limits(attempts=1, pauses=(timedelta(0),)))
     desk.put("a.csv")
     for expected in (1, 2):
-        assert len(desk.look(once).batches) == 1
+        (batch,) = desk.look(once).batches
+        desk.ledger.take(FEED.name, batch.lease.batch_id, "run 7", desk.now, FEED.limits.lease)
         desk.run = (RunState.ENDED, "run 7 ended as FAILURE")
         desk.look(once)
         desk.run = (RunState.UNKNOWN, "no run")

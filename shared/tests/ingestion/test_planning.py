@@ -58,7 +58,7 @@ def key(unit: Unit) -> tuple[str, str]:
 
 
 def waiting(result: Plan) -> int:
-    return result.settling + result.pausing + result.gathering + result.queued
+    return result.settling + result.pausing + result.gathering + result.queued + result.held
 
 
 def test_new_objects_share_a_batch() -> None:
@@ -223,6 +223,33 @@ def test_a_retry_does_not_wait_for_more() -> None:
     assert result.gathering == 1
 
 
+def test_while_runs_fail_for_no_object_s_fault_nothing_is_asked_for_in_a_pause_and_then_one_batch() -> None:
+    failed = [replace(waits(name), outages=4, retry_at=NOW + timedelta(minutes=3)) for name in "ab"]
+    fresh = [waits(f"{number}") for number in range(300)]
+    result = planned([*failed, *fresh])
+    assert (result.batches, result.held, result.pausing) == ((), 300, 2)
+    assert result.held_until == NOW + timedelta(minutes=3)
+
+    over = [replace(unit, retry_at=NOW) for unit in failed]
+    (batch,) = planned([*over, *fresh]).batches
+    assert (batch.attempt, batch.failures) == (1, 4)
+    assert planned([*over, *fresh, in_flight("c")]).batches == ()
+    assert {batch.failures for batch in planned(fresh).batches} == {0}
+
+
+def test_failures_of_either_kind_are_counted_for_who_is_told_of_them() -> None:
+    (batch,) = planned([waits("a", attempts=2)]).batches
+    assert batch.failures == 2
+    (batch,) = planned([replace(waits("a", attempts=1), outages=5, retry_at=NOW)]).batches
+    assert (batch.attempt, batch.failures) == (2, 5)
+
+
+def test_an_object_that_is_rewritten_all_the_time_waits_since_its_first_version() -> None:
+    gate = Gate(least_objects=3, longest_wait=timedelta(minutes=10))
+    rewritten = replace(waits("a", seen=NOW - timedelta(minutes=1)), waiting_since=NOW - timedelta(minutes=11))
+    assert [names(batch) for batch in planned([rewritten], gate=gate).batches] == [["a"]]
+
+
 def test_ids_of_batches_differ() -> None:
     units = [waits(f"{number}") for number in range(20)]
     result = planned(units, replace(LIMITS, objects_per_batch=1, batches_in_flight=20))
@@ -258,7 +285,9 @@ def situations(draw: st.DrawFn) -> tuple[list[Unit], dict[tuple[str, str], str]]
             elif draw(st.booleans()):
                 units.append(in_flight(name, version, f"expired {name}{version}", NOW, **facts))
             else:
-                units.append(replace(waits(name, version, **facts), retry_at=draw(st.sampled_from([None, SOON]))))
+                again = draw(st.sampled_from([None, NOW, SOON]))
+                outages = draw(st.sampled_from([0, 0, 2])) if again else 0
+                units.append(replace(waits(name, version, **facts), retry_at=again, outages=outages))
             if draw(st.integers(0, 4)) == 0:
                 unchanged[key(units[-1])] = "hash"
     return units, unchanged
@@ -301,8 +330,12 @@ def test_any_plan_keeps_the_rules(situation: tuple[list[Unit], dict[tuple[str, s
         done = key(newest) in unchanged or newest.attempts >= limits.attempts
         assert key(newest) in flying or (key(newest) in ended) == done
 
-    # A slot is left empty only if whatever waits is being written, rests, or has another version in flight.
-    if len(batches_before) + len(result.batches) < limits.batches_in_flight:
+    # A slot is left empty only if whatever waits is being written, rests, or has another version in flight; in an
+    # outage one is used at most.
+    if any(unit.outages for unit in units):
+        assert len(result.batches) <= (0 if flying else 1)
+        assert not result.held or result.held_until == SOON
+    elif len(batches_before) + len(result.batches) < limits.batches_in_flight:
         assert result.queued == 0
 
 

@@ -12,6 +12,7 @@ from platform_shared.ledger import (
     Ledger,
     Look,
     Message,
+    Outage,
     Outbox,
     Outcome,
     Seen,
@@ -137,11 +138,51 @@ def test_a_failed_try_waits_longer_each_time(ledger: Ledger) -> None:
     assert unit(ledger, A).attempts == 3
 
 
-def test_a_run_that_fails_before_it_takes_its_units_counts_as_a_try(ledger: Ledger) -> None:
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_failure_that_is_no_unit_s_is_no_try_and_the_feed_s_next_end_is_its_end(ledger: Ledger, taken: bool) -> None:
+    """The lake is away while the run is at work, or the run never came to take its units."""
+    seen(ledger, A, B)
+    pauses = [timedelta(seconds=30), timedelta(minutes=5)]
+    waits = []
+    for number in range(3):
+        ledger.lease([lease(f"batch {number}", A)], NOW)
+        if taken:
+            ledger.take(FEED, f"batch {number}", "run", NOW, TTL)
+        ledger.give_back(FEED, f"batch {number}", "the lake is away", NOW, pauses, untried=taken)
+        waits.append(unit(ledger, A).retry_at)
+    assert waits == [NOW + pauses[0], NOW + pauses[1], NOW + pauses[1]]
+    assert (unit(ledger, A).attempts, unit(ledger, A).outages) == (0, 3)
+    assert ledger.outages() == {FEED: Outage(3, "the lake is away", NOW + pauses[1])}
+
+    # Another object's failure goes on with the count: it is the feed's.
+    ledger.lease([lease("other", B)], NOW)
+    ledger.give_back(FEED, "other", "the lake is away", NOW, pauses)
+    assert unit(ledger, B).outages == 4
+
+    ledger.lease([lease("good", B)], NOW)
+    ledger.take(FEED, "good", "run", NOW, TTL)
+    ledger.finish(FEED, "good", [Outcome(*B, UnitState.LOADED, row_count=1)], NOW, silent)
+    assert (unit(ledger, A).outages, unit(ledger, A).retry_at) == (0, None)
+    assert ledger.outages() == {}
+
+
+def test_a_try_that_failed_after_an_outage_counts(ledger: Ledger) -> None:
     seen(ledger, A)
-    ledger.lease([lease("batch", A)], NOW)
-    ledger.give_back(FEED, "batch", "the code does not load", NOW)
-    assert unit(ledger, A).attempts == 1
+    for untried in (True, False, True):
+        ledger.lease([lease("batch", A)], NOW)
+        ledger.take(FEED, "batch", "run", NOW, TTL)
+        ledger.give_back(FEED, "batch", "why", NOW, untried=untried)
+    assert (unit(ledger, A).attempts, unit(ledger, A).outages) == (1, 2)
+
+
+def test_a_version_waits_since_the_first_that_nobody_came_to_try(ledger: Ledger) -> None:
+    for number in range(3):
+        seen(ledger, ("a.csv", f"{number}"), at=NOW + number * TTL)
+    (current,) = ledger.units(FEED)
+    assert (current.version, current.first_seen_at, current.waiting_since) == ("2", NOW + 2 * TTL, NOW)
+    load(ledger, ("a.csv", "2"), "x", at=NOW + 3 * TTL)
+    seen(ledger, ("a.csv", "3"), at=NOW + 4 * TTL)
+    assert unit(ledger, ("a.csv", "3")).waiting_since == NOW + 4 * TTL
 
 
 def test_state_and_message_come_together_or_not_at_all(ledger: Ledger, platform_home: Home) -> None:

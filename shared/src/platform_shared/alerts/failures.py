@@ -21,12 +21,19 @@ class RunFailure:
     error: str
 
 
+def _is_told(attempt: int, attempts: int) -> bool:
+    """The last try, and then ever more seldom: a feed whose runs fail by an outage tries for as long as it lasts."""
+    while attempt > attempts and attempt % 2 == 0:
+        attempt //= 2
+    return attempt == attempts
+
+
 def run_failure_message(failure: RunFailure) -> Message | None:
     """The message for the owner, or None while somebody will try again: the instance, or the ledger."""
     if failure.tags.get(WILL_RETRY_TAG) == "true":
         return None
     attempt, attempts = failure.tags.get(ATTEMPT_TAG), failure.tags.get(MAX_ATTEMPTS_TAG)
-    if attempt and attempts and int(attempt) < int(attempts):
+    if attempt and attempts and not _is_told(int(attempt), int(attempts)):
         return None
     tries = failure.tags.get("dagster/retry_number")
     after = f" after {int(tries) + 1} tries" if tries else ""

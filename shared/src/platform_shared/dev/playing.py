@@ -26,6 +26,7 @@ from platform_shared.warehouse import Warehouse
 FEED = "order_lines"
 REPORT = dg.AssetKey(["reports", "sales_report"])
 _CENT = Decimal("0.01")
+_WAITING = (UnitState.DISCOVERED, UnitState.REQUESTED)
 _LOOK_EVERY_SECONDS = 1.0
 
 
@@ -45,6 +46,8 @@ class Progress:
 
     objects: Mapping[str, int] = field(default_factory=dict)
     """Versions of files by state."""
+    in_s3: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same of the other feeds, by feed."""
     set_aside: Sequence[str] = ()
     raw: Mapping[date, tuple[int, Decimal]] = field(default_factory=dict)
     """Rows and dollars by day."""
@@ -73,12 +76,12 @@ def played(line: str) -> PlayedDay | PlayedObjects:
     return PlayedDay(day, int(values["objects"]), int(values["rows"]), Decimal(values["sales"]))
 
 
-def waits_for(played: Sequence[PlayedDay], now: Progress) -> str | None:
+def waits_for(played: Sequence[PlayedDay], put: Sequence[PlayedObjects], now: Progress) -> str | None:
     """The first thing that is not there yet, in words; None if all is."""
-    objects, total = sum(day.objects for day in played), sum((day.sales for day in played), Decimal(0))
+    files, total = sum(day.objects for day in played), sum((day.sales for day in played), Decimal(0))
     loaded = now.objects.get(UnitState.LOADED, 0)
-    if loaded < objects:
-        return f"{loaded} of {objects} files are loaded"
+    if loaded < files:
+        return f"{loaded} of {files} files are loaded"
     for day in played:
         if now.raw.get(day.day, (0, Decimal(0))) != (day.rows, day.sales):
             return f"raw/order_lines of {day.day} is not complete"
@@ -89,9 +92,20 @@ def waits_for(played: Sequence[PlayedDay], now: Progress) -> str | None:
         return "marts/household_spend is not fresh yet"
     if now.report != total:
         return "reports/sales_report is not fresh yet"
+    for feed, objects in _objects_by_feed(put).items():
+        ended = sum(number for state, number in now.in_s3.get(feed, {}).items() if state not in _WAITING)
+        if ended < objects:
+            return f"{ended} of {objects} objects of {feed} are loaded"
     if now.active_runs:
         return f"{now.active_runs} runs have not ended"
     return None
+
+
+def _objects_by_feed(put: Sequence[PlayedObjects]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for each in put:
+        numbers[each.feed] = numbers.get(each.feed, 0) + each.objects
+    return numbers
 
 
 def problem(now: Progress) -> str | None:
@@ -135,9 +149,11 @@ def measure(warehouse: Warehouse, ledger: Ledger, instance: dg.DagsterInstance) 
         for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=20)
         if run.tags.get("dagster/will_retry") != "true"
     ]
+    counts = ledger.counts()
     return Progress(
-        objects=ledger.counts().get(FEED, {}),
-        set_aside=[unit.reason or unit.object_id for unit in ledger.quarantined(FEED)],
+        objects=counts.pop(FEED, {}),
+        in_s3=counts,
+        set_aside=[unit.reason or unit.object_id for feed in (FEED, *counts) for unit in ledger.quarantined(feed)],
         raw=raw,
         marts=marts,
         household_spend=spend,
@@ -165,7 +181,7 @@ async def play(home: Home, *, days: int, timeout: float, now: str | None, enviro
         try:
             while True:
                 state = await asyncio.to_thread(measure, warehouse, ledger, instance)
-                missing, wrong = waits_for(days_played, state), problem(state)
+                missing, wrong = waits_for(days_played, objects, state), problem(state)
                 if missing is None or wrong or time.monotonic() - began > timeout:
                     break
                 if missing != said:

@@ -1,6 +1,6 @@
 """The raw table of a feed as an asset: a run loads one batch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -75,7 +75,7 @@ def raw_asset(feed: ObjectFeed) -> dg.AssetsDefinition:
                     context.log.info(f"Batch {config.batch_id} is done or another run has it; nothing to do.")
             waiting = ledger.quarantined(feed.name)
             rejected = ledger.rejected(feed.name)
-        yield _check(key, QUARANTINE_CHECK, {"objects": len(waiting), "reasons": _reasons(waiting)}, not waiting)
+        yield _check(key, QUARANTINE_CHECK, quarantine_metadata(waiting), not waiting)
         rows = sum(rejected.values())
         names = dg.MetadataValue.md("\n".join(f"- `{name}`: {n}" for name, n in list(rejected.items())[:20]) or "none")
         yield _check(key, REJECTS_CHECK, {"rows": rows, "objects": names}, not rows)
@@ -89,8 +89,10 @@ def _check(key: dg.AssetKey, name: str, metadata: Mapping[str, Any], passed: boo
     )
 
 
-def _reasons(units: list[Unit]) -> dg.MetadataValue:
-    return dg.MetadataValue.md("\n".join(f"- {unit.reason}" for unit in units[:20]) or "none")
+def quarantine_metadata(units: Sequence[Unit]) -> dict[str, Any]:
+    """What the check of the quarantine shows of the units that are there."""
+    reasons = "\n".join(f"- {unit.reason}" for unit in units[:20]) or "none"
+    return {"objects": len(units), "reasons": dg.MetadataValue.md(reasons)}
 
 
 def _announce(context: dg.AssetExecutionContext, feed: ObjectFeed, config: BatchConfig, result: BatchResult) -> None:

@@ -6,10 +6,11 @@ import dagster as dg
 
 from platform_shared import clock
 from platform_shared.ingestion.feed import ObjectFeed
-from platform_shared.ingestion.feed_asset import BatchConfig, load_op
+from platform_shared.ingestion.feed_asset import QUARANTINE_CHECK, BatchConfig, load_op, quarantine_metadata
 from platform_shared.ingestion.looking import Looked, Looker, RunState
 from platform_shared.ingestion.planning import Batch
 from platform_shared.ingestion.tags import ATTEMPT_TAG, BATCH_TAG, FEED_TAG, MAX_ATTEMPTS_TAG
+from platform_shared.ledger import Ledger
 from platform_shared.location import LOCATION_TAG
 from platform_shared.settings import NotSetUpError
 
@@ -42,10 +43,15 @@ def feed_sensor(feed: ObjectFeed) -> dg.SensorDefinition:
                 announce=lambda partition, empty: _announce(context.instance, feed, partition, empty),
             )
             looked = looker.look(context.cursor, clock.utc_now())
+            events: list[dg.AssetObservation | dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
+            if looked.new:
+                events.append(_observation(feed, looked))
+            if looked.set_aside:
+                events.append(_quarantine_check(feed, ledger))
         return dg.SensorResult(
             run_requests=[_request(feed, batch) for batch in looked.batches],
             skip_reason=looked.why_nothing,
-            asset_events=[_observation(feed, looked)] if looked.new else [],
+            asset_events=events,
             cursor=looked.memory.cursor(),
         )
 
@@ -84,11 +90,23 @@ def _request(feed: ObjectFeed, batch: Batch) -> dg.RunRequest:
             LOCATION_TAG: feed.contract.owner,
             FEED_TAG: feed.name,
             BATCH_TAG: batch_id,
-            ATTEMPT_TAG: str(batch.attempt),
+            ATTEMPT_TAG: str(batch.failures + 1),
             MAX_ATTEMPTS_TAG: str(feed.limits.attempts),
             # The ledger asks again; a retry by the instance would double it.
             "dagster/max_retries": "0",
         },
+    )
+
+
+def _quarantine_check(feed: ObjectFeed, ledger: Ledger) -> dg.AssetCheckEvaluation:
+    """What a look sets aside is seen at once, and not with the next load."""
+    waiting = ledger.quarantined(feed.name)
+    return dg.AssetCheckEvaluation(
+        asset_key=feed.contract.key,
+        check_name=QUARANTINE_CHECK,
+        passed=not waiting,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=quarantine_metadata(waiting),
     )
 
 

@@ -1,7 +1,5 @@
 """Loads one batch: the run's side of safe ingestion, without Dagster."""
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +16,11 @@ from platform_shared import faults
 from platform_shared.clock import Clock
 from platform_shared.contracts import Contract
 from platform_shared.ingestion.landing import sha256
-from platform_shared.ingestion.objects import ObjectSource, VersionGoneError
+from platform_shared.ingestion.objects import ObjectSource, SourceError, VersionGoneError
 from platform_shared.ingestion.planning import Limits
 from platform_shared.ingestion.quarantine import quarantine_message, set_aside
 from platform_shared.ingestion.reading import PROVENANCE, REJECTS, ReadBatch, Shape, Source, read_batch, rejects_table
+from platform_shared.ingestion.scratch import scratch_folder
 from platform_shared.ledger import LeaseLostError, Ledger, Message, Outcome, Unit, UnitState
 from platform_shared.warehouse import (
     Rejects,
@@ -35,6 +34,8 @@ from platform_shared.warehouse import (
 )
 
 _FETCHES_AT_ONCE = 8
+_SURROUNDINGS = (OSError, SourceError, SQLAlchemyError, duckdb.IOException)
+"""Errors of disks, networks and servers. What is wrong with an object itself never comes as an error of the load."""
 
 
 @dataclass(frozen=True)
@@ -87,25 +88,28 @@ class BatchLoader:
         """Loads what the batch still has to load; None if another run has it or it is done already.
 
         `announce` is called after the warehouse's commit and before the ledger's: a crash in between announces twice
-        and never not at all. On an error the units go back to the ledger with the error as the reason.
+        and never not at all. On an error the units go back to the ledger with the error as the reason; only one in
+        reading them, and not one of the disk or the network, counts as a try of theirs.
         """
         units = self.ledger.take(self.feed, batch_id, holder, self.clock(), self.limits.lease)
         if not units:
             return None
-        folder = Path(tempfile.mkdtemp(prefix="platform-batch-"))
-        try:
-            with self._lease_kept(batch_id):
-                return _Load(self, batch_id, holder, folder).run(units, announce)
-        except LeaseLostError:
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:2000]
-            # If the ledger is away, the error is still the one above, and the lease runs out by itself.
-            with suppress(SQLAlchemyError):
-                self.ledger.give_back(self.feed, batch_id, reason, self.clock(), self.limits.pauses)
-            raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with scratch_folder() as folder:
+            load = _Load(self, batch_id, holder, folder)
+            try:
+                with self._lease_kept(batch_id):
+                    return load.run(units, announce)
+            except LeaseLostError:
+                raise
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"[:2000]
+                untried = not load.is_reading or isinstance(error, _SURROUNDINGS)
+                # If the ledger is away, the error is still the one above, and the lease runs out by itself.
+                with suppress(SQLAlchemyError):
+                    self.ledger.give_back(
+                        self.feed, batch_id, reason, self.clock(), self.limits.pauses, untried=untried
+                    )
+                raise
 
     @contextmanager
     def _lease_kept(self, batch_id: str) -> Iterator[None]:
@@ -134,6 +138,8 @@ class _Load:
 
     def __init__(self, loader: BatchLoader, batch_id: str, holder: str, folder: Path) -> None:
         self._loader, self._batch_id, self._holder, self._folder = loader, batch_id, holder, folder
+        self.is_reading = False
+        """Whether an error now may be one of the objects that are read."""
         self._table = TableName(loader.contract.schema, loader.contract.table)
         self._result = BatchResult()
         self._outcomes: list[Outcome] = []
@@ -227,7 +233,11 @@ class _Load:
         while True:
             sources = [Source(u.object_id, u.version, self._paths[u.object_id]) for u in wanted]
             now = loader.clock().isoformat()
-            read = read_batch(loader.warehouse, connection, self._table, self._batch_id, sources, loader.shape, now)
+            self.is_reading = True
+            read = read_batch(
+                loader.warehouse, connection, self._table, self._batch_id, sources, loader.shape, now, self._folder
+            )
+            self.is_reading = False
             changed = {unit.object_id for unit in wanted if not self._is_unchanged(unit)}
             if not changed:
                 return wanted, read

@@ -61,6 +61,8 @@ class Looked:
     objects: int | None = None
     """Objects of the source, after a whole listing."""
     why_nothing: str | None = None
+    set_aside: bool = False
+    """Whether something went to the quarantine, without a run."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Looker:
             batches,
             listed.new,
             listed.objects if listed.whole else None,
-            None if batches else _why_nothing(listed, planned),
+            None if batches else _why_nothing(feed, listed, planned),
+            any(outcome.state is UnitState.QUARANTINED for outcome in planned.ended),
         )
 
     def _record(self, chunk: Sequence[SourceObject], now: datetime) -> Sequence[SourceObject]:
@@ -235,9 +238,14 @@ def _refusals(feed: ObjectFeed, refused: Sequence[Refused]) -> Message:
     )
 
 
-def _why_nothing(listed: Scan, planned: Plan) -> str:
+def _why_nothing(feed: ObjectFeed, listed: Scan, planned: Plan) -> str:
     if not listed.whole:
         return f"the listing goes on with the next look; {listed.objects} objects so far"
+    if planned.held_until is not None:
+        return (
+            f"of {listed.objects} objects, {planned.held + planned.pausing} wait until {planned.held_until:%H:%M:%S} UTC:"
+            " the last run failed, and for no reason of theirs (`platform feeds` says which)"
+        )
     waiting = [
         f"{number} {what}"
         for number, what in (
@@ -249,9 +257,11 @@ def _why_nothing(listed: Scan, planned: Plan) -> str:
         )
         if number
     ]
-    return (
-        f"of {listed.objects} objects: {', '.join(waiting)}" if waiting else f"nothing new of {listed.objects} objects"
-    )
+    # A misspelt pattern looks like a sender that sends nothing.
+    others = f" ({listed.others} others do not match {feed.pattern!r})" if listed.others and feed.pattern != "*" else ""
+    if waiting:
+        return f"of {listed.objects} objects: {', '.join(waiting)}{others}"
+    return f"nothing new of {listed.objects} objects{others}"
 
 
 def _words(error: Exception) -> str:

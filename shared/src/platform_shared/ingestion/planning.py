@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from platform_shared.ledger import Lease, Outcome, Unit, UnitState
@@ -14,7 +14,8 @@ _TURN_SECONDS = 30
 class Limits:
     """How much a feed asks for at once, how often, and when an object is complete.
 
-    A batch is bounded by objects and bytes; `pauses` are waited after the first, second, … failed try. An object is
+    A batch is bounded by objects and bytes; `pauses` are waited after the first, second, … failed try, or failure that
+    is no object's, of which there may be any number. An object is
     complete when neither content nor name changed for the time `settle` (zero for senders that rename into place), and,
     if there is a `marker`, when an object of its name with this suffix is there too.
     """
@@ -23,7 +24,7 @@ class Limits:
     bytes_per_batch: int = 512 * 1024**2
     batches_in_flight: int = 2
     attempts: int = 3
-    pauses: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(minutes=5))
+    pauses: tuple[timedelta, ...] = (timedelta(seconds=30), timedelta(minutes=5), timedelta(minutes=15))
     settle: timedelta = timedelta(seconds=2)
     marker: str | None = None
     lease: timedelta = timedelta(minutes=10)
@@ -42,15 +43,17 @@ class Gate:
         """Whether these units are enough, or the oldest has waited long enough."""
         if len(ready) >= self.least_objects and sum(unit.size_bytes for unit in ready) >= self.least_bytes:
             return True
-        return any(now - unit.first_seen_at >= self.longest_wait for unit in ready)
+        return any(now - (unit.waiting_since or unit.first_seen_at) >= self.longest_wait for unit in ready)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Units for one run. `attempt` is the number of this try, from 1."""
+    """Units for one run. `attempt` is the number of this try, from 1; `failures` how many failed before it in a row, be
+    it for the units or for an outage."""
 
     lease: Lease
     attempt: int
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Plan:
     """Too few or too small for a run."""
     queued: int = 0
     """Complete; wait for a batch in flight to end."""
+    held: int = 0
+    """Complete; wait until `held_until`, because the last run failed for a reason that is no object's."""
+    held_until: datetime | None = None
 
 
 def plan(
@@ -90,6 +96,8 @@ def plan(
     - Tries after the first go in ever smaller batches: what breaks a run takes fewer and fewer others with it. While
       new objects wait, one place is for such tries and the others are not; where there is only one place, they take
       turns. So neither starves the other.
+    - While runs fail for reasons that are no object's (`Unit.outages`), one batch at a time is asked for, after a
+      pause each: new objects would only fail too.
     """
     in_flight = {unit for unit in open_units if unit.state is UnitState.REQUESTED and not _expired(unit, now)}
     busy = {unit.object_id for unit in in_flight}
@@ -114,6 +122,8 @@ def plan(
         elif unit.attempts >= limits.attempts:
             last = unit.reason or "the run ended without a word, its lease ran out"
             reason = f"{unit.object_id}: {unit.attempts} tries failed; the last one: {last}"
+            if unit.days is not None:
+                reason += " (a try that died may have brought its rows into the table all the same)"
             ended.append(Outcome(*key, UnitState.QUARANTINED, reason=reason))
         elif (unit.retry_at is not None and unit.retry_at > now) or unit.object_id in busy:
             pausing += 1
@@ -123,21 +133,30 @@ def plan(
             (retries if unit.attempts else first_tries).append(unit)
 
     slots = max(0, limits.batches_in_flight - len({unit.batch_id for unit in in_flight}))
+    outages = max((unit.outages for unit in open_units), default=0)
+    if outages:
+        slots = min(slots, 0 if in_flight else 1)
+    held_until = max((u.retry_at for u in open_units if u.outages and u.retry_at and u.retry_at > now), default=None)
+    if held_until is not None:
+        slots = 0
     gathering = 0 if gate.is_open(first_tries, now) else len(first_tries)
     if gathering:
         first_tries = []
     room = slots if not first_tries else min(slots, _room_for_retries(in_flight, limits, now))
     again = _batches(feed, retries, room, limits, now)
     new = _batches(feed, first_tries, slots - len(again), limits, now)
-    asked = sum(len(batch.lease.units) for batch in again + new)
+    batches = tuple(replace(batch, failures=max(batch.attempt - 1, outages)) for batch in again + new)
+    waiting = len(first_tries) + len(retries) - sum(len(batch.lease.units) for batch in batches)
     return Plan(
-        (*again, *new),
+        batches,
         tuple(ended),
         in_flight=len(in_flight),
         settling=settling,
         pausing=pausing,
         gathering=gathering,
-        queued=len(first_tries) + len(retries) - asked,
+        queued=waiting if held_until is None else 0,
+        held=0 if held_until is None else waiting,
+        held_until=held_until,
     )
 
 

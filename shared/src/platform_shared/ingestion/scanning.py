@@ -81,7 +81,9 @@ class Scan:
     memory: Memory
     whole: bool = False
     objects: int = 0
-    """Objects listed in the whole pass so far."""
+    """Objects of the feed listed in the whole pass so far."""
+    others: int = 0
+    """Objects listed by this look that are not of the feed."""
     new: list[SourceObject] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
@@ -119,6 +121,8 @@ def scan(
         if wanted(entry.object_id):
             chunk.append(entry)
             cut = cut or zlib.crc32(entry.object_id.encode()) & _CUT_MASK == 0
+        else:
+            result.others += 1
         if cut:
             end_chunk()
             chunk.clear()

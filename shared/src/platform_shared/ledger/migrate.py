@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from platform_shared.postgres import PLATFORM_SCHEMA
 
 _MIGRATION_LOCK = 7_401_002
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision; a test holds it against `migrations/versions`."""
 
 

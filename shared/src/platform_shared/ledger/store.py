@@ -67,6 +67,10 @@ class Unit:
     row_count: int | None = None
     reject_count: int | None = None
     finished_at: datetime | None = None
+    outages: int = 0
+    """Failures in a row of the feed's runs, this unit's among them, that were no object's."""
+    waiting_since: datetime | None = None
+    """When the first of the versions was seen that were overwritten before they were tried, this one the last."""
 
 
 class Seen(NamedTuple):
@@ -117,6 +121,15 @@ class Totals:
     rejects: int
 
 
+@dataclass(frozen=True)
+class Outage:
+    """Runs of a feed fail for reasons that are no object's: how often in a row, the last reason, the next try."""
+
+    failures: int
+    reason: str
+    retry_at: datetime
+
+
 class Ledger:
     """The units of all feeds. Safe under several sensors and runs at once; each method is one transaction."""
 
@@ -147,7 +160,13 @@ class Ledger:
                 part = {(seen.object_id, seen.version): seen for seen in listed[start : start + 1000]}
                 statement = insert(UNITS).values(
                     [
-                        {"feed": feed, "state": UnitState.DISCOVERED, "first_seen_at": now, **seen._asdict()}
+                        {
+                            "feed": feed,
+                            "state": UnitState.DISCOVERED,
+                            "first_seen_at": now,
+                            "waiting_since": now,
+                            **seen._asdict(),
+                        }
                         for seen in part.values()
                     ]
                 )
@@ -158,6 +177,7 @@ class Ledger:
                 ]
                 fresh = [part[row.object_id, row.version] for row in added]
                 _move_behind_others(connection, feed, fresh)
+                _wait_on_for_others(connection, feed, fresh)
                 _supersede_others(connection, feed, fresh, now)
                 new += fresh
         return new
@@ -309,9 +329,9 @@ class Ledger:
     def finish(
         self, feed: str, batch_id: str, outcomes: Sequence[Outcome], now: datetime, message_of: MessageOf
     ) -> None:
-        """Writes how units ended, for those that the batch still has."""
+        """Writes how units ended, for those that the batch still has. An outage of the feed is over with that."""
         mine = sa.and_(UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
-        self._end(feed, outcomes, now, mine, message_of)
+        self._end(feed, outcomes, now, mine, message_of, ends_outage=True)
 
     def close_units(self, feed: str, outcomes: Sequence[Outcome], now: datetime, message_of: MessageOf) -> None:
         """Ends units that no batch has (unchanged, or out of attempts)."""
@@ -324,6 +344,8 @@ class Ledger:
         now: datetime,
         condition: sa.ColumnElement[bool],
         message_of: MessageOf,
+        *,
+        ends_outage: bool = False,
     ) -> None:
         """State and message in one transaction: what is set aside is told, and what is told is set aside."""
         ended: list[Outcome] = []
@@ -332,25 +354,52 @@ class Ledger:
                 ended += _write_ends(connection, feed, part, now, condition)
             if any(outcome.relist for outcome in ended):
                 new_epoch(connection, feed)
+            if ends_outage:
+                connection.execute(
+                    sa.update(UNITS)
+                    .where(UNITS.c.feed == feed, UNITS.c.state == UnitState.DISCOVERED, UNITS.c.outages > 0)
+                    .values(outages=0, retry_at=None)
+                )
             message = message_of(ended)
             if message is not None:
                 put_message(connection, message, now)
 
-    def give_back(self, feed: str, batch_id: str, reason: str, now: datetime, pauses: Sequence[timedelta] = ()) -> int:
+    def give_back(
+        self,
+        feed: str,
+        batch_id: str,
+        reason: str,
+        now: datetime,
+        pauses: Sequence[timedelta] = (),
+        *,
+        untried: bool = False,
+    ) -> int:
         """Frees the units of a batch whose run failed, with the reason; how many.
 
-        A run that failed before it took its units counts as a try too. After the n-th try a unit waits for the n-th of
-        `pauses` (the last one from then on), so that an outage is not mistaken for bad input.
+        After its n-th try a unit waits for the n-th of `pauses` (the last one from then on). `untried`: the failure is
+        no unit's (the lake, the source); so is one of a run that never took its units (the launcher, the code). That
+        counts no try: an outage is never mistaken for bad input. The pauses then grow with the feed's failures in a
+        row, which end with the next batch that is finished.
         """
-        tries = UNITS.c.attempts + sa.case((UNITS.c.lease_holder.is_(None), 1), else_=0)
+        other = UNITS.alias("other")
+        waiting = other.c.state.in_([UnitState.DISCOVERED, UnitState.REQUESTED])
+        in_a_row = (
+            sa.select(sa.func.coalesce(sa.func.max(other.c.outages), 0) + 1)
+            .where(other.c.feed == feed, waiting)
+            .scalar_subquery()
+        )
+        taken = UNITS.c.lease_holder.is_not(None)
+        is_theirs = sa.false() if untried else taken
+        failures = sa.case((is_theirs, UNITS.c.attempts), else_=in_a_row)
         instants = [now + pause for pause in pauses] or [now]
-        again = sa.case(*((tries <= n, at) for n, at in enumerate(instants, 1)), else_=instants[-1])
+        again = sa.case(*((failures <= n, at) for n, at in enumerate(instants, 1)), else_=instants[-1])
         statement = (
             sa.update(UNITS)
             .where(UNITS.c.feed == feed, UNITS.c.batch_id == batch_id, UNITS.c.state == UnitState.REQUESTED)
             .values(
                 state=UnitState.DISCOVERED,
-                attempts=tries,
+                attempts=sa.case((sa.and_(taken, ~is_theirs), UNITS.c.attempts - 1), else_=UNITS.c.attempts),
+                outages=sa.case((is_theirs, UNITS.c.outages), else_=in_a_row),
                 retry_at=again,
                 lease_holder=None,
                 lease_expires_at=None,
@@ -359,6 +408,16 @@ class Ledger:
         )
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
+
+    def outages(self) -> dict[str, Outage]:
+        """Of each feed whose last runs failed for a reason that is no unit's."""
+        query = (
+            sa.select(UNITS.c.feed, UNITS.c.outages, UNITS.c.reason, UNITS.c.retry_at)
+            .where(UNITS.c.state == UnitState.DISCOVERED, UNITS.c.outages > 0, UNITS.c.retry_at.is_not(None))
+            .order_by(UNITS.c.outages, UNITS.c.retry_at)
+        )
+        with self._engine.begin() as connection:
+            return {row.feed: Outage(row.outages, row.reason, row.retry_at) for row in connection.execute(query)}
 
     def replay(
         self,
@@ -400,6 +459,8 @@ class Ledger:
             .values(
                 state=UnitState.DISCOVERED,
                 attempts=0,
+                outages=0,
+                waiting_since=now,
                 batch_id=None,
                 retry_at=None,
                 reason=None,
@@ -493,6 +554,8 @@ def _discover_again(feed: str, listed: Sequence[tuple[str, str]], now: datetime)
             batch_id=None,
             retry_at=None,
             attempts=0,
+            outages=0,
+            waiting_since=now,
             row_count=None,
             reject_count=None,
         )
@@ -565,12 +628,35 @@ def _move_behind_others(connection: sa.Connection, feed: str, listed: Sequence[S
         return
     connection.execute(
         sa.update(UNITS)
-        .where(
-            UNITS.c.feed == feed,
-            sa.tuple_(UNITS.c.object_id, UNITS.c.version).in_([(seen.object_id, seen.version) for seen in listed]),
-        )
+        .where(UNITS.c.feed == feed, _listed(listed))
         .values(first_seen_at=_after_others(UNITS.c.first_seen_at, UNITS.c.first_seen_at))
     )
+
+
+def _wait_on_for_others(connection: sa.Connection, feed: str, listed: Sequence[Seen]) -> None:
+    """A version that takes the place of one that nobody came to try waits since that one did."""
+    if not listed:
+        return
+    other = UNITS.alias("other")
+    since = (
+        sa.select(sa.func.min(other.c.waiting_since))
+        .where(
+            other.c.feed == UNITS.c.feed,
+            other.c.object_id == UNITS.c.object_id,
+            other.c.state == UnitState.DISCOVERED,
+            other.c.attempts == 0,
+        )
+        .scalar_subquery()
+    )
+    connection.execute(
+        sa.update(UNITS)
+        .where(UNITS.c.feed == feed, _listed(listed))
+        .values(waiting_since=sa.func.least(UNITS.c.waiting_since, since))
+    )
+
+
+def _listed(listed: Sequence[Seen]) -> sa.ColumnElement[bool]:
+    return sa.tuple_(UNITS.c.object_id, UNITS.c.version).in_([(seen.object_id, seen.version) for seen in listed])
 
 
 def _supersede_others(connection: sa.Connection, feed: str, listed: Sequence[Seen], now: datetime) -> None:
@@ -579,7 +665,7 @@ def _supersede_others(connection: sa.Connection, feed: str, listed: Sequence[See
     waiting = sa.and_(
         UNITS.c.feed == feed,
         UNITS.c.object_id.in_([seen.object_id for seen in listed]),
-        sa.tuple_(UNITS.c.object_id, UNITS.c.version).not_in([(seen.object_id, seen.version) for seen in listed]),
+        ~_listed(listed),
         UNITS.c.state == UnitState.DISCOVERED,
         # A try that may have been committed stays, for its days to be announced by whoever ends it.
         UNITS.c.days.is_(None),
@@ -629,4 +715,6 @@ def _unit(row: sa.Row[tuple[object, ...]]) -> Unit:
         row_count=row.row_count,
         reject_count=row.reject_count,
         finished_at=row.finished_at,
+        outages=row.outages,
+        waiting_since=row.waiting_since,
     )

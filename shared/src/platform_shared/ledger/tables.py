@@ -27,6 +27,8 @@ UNITS = sa.Table(
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("changed_at", sa.DateTime(timezone=True)),
     sa.Column("reject_count", sa.BigInteger),
+    sa.Column("outages", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("waiting_since", sa.DateTime(timezone=True)),
     sa.Index("units_feed_state", "feed", "state"),
     sa.Index("units_batch", "batch_id"),
 )

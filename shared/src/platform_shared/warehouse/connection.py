@@ -55,7 +55,7 @@ class Warehouse:
             }
         )
         try:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             for name in ("postgres_scanner", "ducklake"):
                 connection.load_extension(name)
             connection.execute("SET ducklake_max_retry_count = 100; SET ducklake_retry_wait_ms = 50")

@@ -50,7 +50,8 @@ class Desk:
         server: PostgresServer = None  # type: ignore[assignment]
         warehouse = Warehouse(server, f"{self.folder}/lake/", self.folder)
         shape = replace(self.shape, **changes)
-        return read_batch(warehouse, self.connection, TableName("raw", "things"), "batch 7", sources, shape, LOADED_AT)
+        table = TableName("raw", "things")
+        return read_batch(warehouse, self.connection, table, "batch 7", sources, shape, LOADED_AT, self.folder)
 
     def rows(self, read: ReadBatch, columns: str = "id, price, CAST(day AS VARCHAR), name") -> list[tuple[Any, ...]]:
         """The good rows, in order."""
@@ -65,17 +66,6 @@ class Desk:
         path = self.folder / "made.parquet"
         self.connection.execute(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
         return path.read_bytes()
-
-    def zstd(self, text: str) -> bytes:
-        """Text packed by zstd; it must end in a line end."""
-        plain, packed = self.folder / "plain", self.folder / "packed"
-        plain.write_text(text)
-        self.connection.execute(
-            f"COPY (FROM read_csv({literal(str(plain))}, auto_detect = false, header = false, delim = '\x1d', "
-            f"quote = '', columns = {{'line': 'VARCHAR'}})) TO {literal(str(packed))} "
-            "(FORMAT csv, HEADER false, DELIMITER '\x1d', QUOTE '', ESCAPE '', COMPRESSION zstd)"
-        )
-        return packed.read_bytes()
 
     def _select(self, written: Written | None, columns: str) -> list[tuple[Any, ...]]:
         if written is None:

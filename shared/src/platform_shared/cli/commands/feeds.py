@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         looks, counts, totals = ledger.feeds.looks(), ledger.counts(), ledger.totals()
         waiting = {feed: units for feed in sorted(counts) if (units := ledger.quarantined(feed))}
         rejected = {feed: ledger.rejected(feed) for feed in sorted(counts)}
+        outages = ledger.outages()
     finally:
         ledger.close()
     feeds: list[dict[str, Any]] = []
@@ -50,12 +51,23 @@ def run(arguments: argparse.Namespace) -> int:
             units = waiting.get(each["feed"], [])
             each["in_quarantine"] = [{"object": unit.object_id, "reason": unit.reason} for unit in units]
             each["rejected"] = rejected.get(each["feed"], {})
+            outage = outages.get(each["feed"])
+            each["outage"] = outage and {
+                "failures": outage.failures,
+                "reason": outage.reason,
+                "retry_at_utc": f"{outage.retry_at:%Y-%m-%d %H:%M:%S}",
+            }
         print(json.dumps(feeds, indent=2))
         return 0
     if not feeds:
         print("No feed has looked at its source yet; the sensors look while `make dev` runs.")
         return 0
     print(table(list(feeds[0]), [list(each.values()) for each in feeds]))
+    for feed, outage in outages.items():
+        print(
+            f"{feed} waits: {outage.failures} runs in a row failed for reasons that are no object's; the next is tried at "
+            f"{outage.retry_at:%Y-%m-%d %H:%M:%S} UTC. The last one: {outage.reason}"
+        )
     for feed, units in waiting.items():
         print(f"In quarantine, with the bytes in {home.quarantine / feed}:")
         _print_some([str(unit.reason) for unit in units])

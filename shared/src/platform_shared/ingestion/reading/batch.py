@@ -62,8 +62,10 @@ def read_batch(
     sources: Sequence[Source],
     shape: Shape,
     loaded_at: str,
+    scratch: Path,
 ) -> ReadBatch:
-    """Reads `sources`; `table` is only looked at (it need not be there), `loaded_at` is an ISO instant.
+    """Reads `sources`; `table` is only looked at (it need not be there), `loaded_at` is an ISO instant, `scratch` an
+    existing folder for what is unpacked.
 
     A bad line is left out and goes to `rejected`; an object with too many of them, or that cannot be read, is left out
     whole. Neither does anything to the other objects. Raises ValueError if two sources have one object id or path, and
@@ -72,7 +74,7 @@ def read_batch(
     for what, values in (("object id", [s.object_id for s in sources]), ("path", [str(s.path) for s in sources])):
         if len(set(values)) < len(values):
             raise ValueError(f"two sources of batch {batch_id} have the same {what}")
-    with tempfile.TemporaryDirectory(prefix="reading-") as folder:
+    with tempfile.TemporaryDirectory(prefix="reading-", dir=scratch) as folder:
         reader = _READERS[shape.format](shape, Path(folder))
         reading = _Reading(warehouse, connection, table, batch_id, shape, loaded_at, reader)
         return reading.read(sources)

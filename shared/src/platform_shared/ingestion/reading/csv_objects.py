@@ -52,7 +52,7 @@ class CsvReader:
         for source in sources:
             try:
                 self._store.prepare(source)
-                self._headers[source.object_id] = self._header(self._store.first_line(connection, source))
+                self._headers[source.object_id] = self._header(self._store.first_line(source))
             except (UnreadableError, OSError) as error:
                 bad[source.object_id] = reason_of(error)
                 self._store.objects.pop(source.object_id, None)

@@ -23,12 +23,11 @@ from platform_shared.ingestion.reading.unpacking import (
     RETURN,
     UnreadableError,
     check_size,
-    check_zstd,
     first_long_line,
     has_returns,
     packing,
     rewrite_lines,
-    unpack_gzip,
+    unpack,
 )
 from platform_shared.warehouse.sql import literal, literals
 
@@ -48,7 +47,6 @@ class LinesObject:
 
     source: Source
     path: Path
-    packing: str = "none"
     rewritten: bool = False
     parallel: bool = True
     lines: int = 0
@@ -57,9 +55,9 @@ class LinesObject:
     """A CSV record may have several lines; empty lines are none."""
 
     @property
-    def group(self) -> tuple[str, bool, bool]:
+    def group(self) -> tuple[bool, bool]:
         """Objects of one group are read in one statement."""
-        return self.packing, self.rewritten, self.parallel
+        return self.rewritten, self.parallel
 
 
 class LinesStore:
@@ -80,33 +78,23 @@ class LinesStore:
         size = source.path.stat().st_size
         packed = packing(source.object_id)
         entry = LinesObject(source, source.path)
-        if packed == "gzip":
-            path = self._fresh()
-            unpack_gzip(source.path, path, self._limits)
-            entry = replace(entry, path=path)
-        elif packed == "zstd":
-            check_zstd(source.path, self._limits)
-            entry = replace(entry, packing="zstd")
-        else:
+        if packed == "none":
             check_size(size, size, self._limits)
-        if packed != "zstd":
-            if not entry.path.stat().st_size:
-                expected = "a header line" if self._header else "at least one line"
-                raise UnreadableError(f"line 1: the file is empty (0 bytes); expected {expected}")
-            if has_returns(entry.path):
-                entry = self._rewrite(entry)
+        else:
+            path = self._fresh()
+            unpack(source.path, path, packed, self._limits)
+            entry = replace(entry, path=path)
+        if not entry.path.stat().st_size:
+            expected = "a header line" if self._header else "at least one line"
+            raise UnreadableError(f"line 1: the file is empty (0 bytes); expected {expected}")
+        if has_returns(entry.path):
+            entry = self._rewrite(entry)
         self.objects[source.object_id] = entry
 
-    def first_line(self, connection: duckdb.DuckDBPyConnection, source: Source) -> bytes:
+    def first_line(self, source: Source) -> bytes:
         """The first line of a prepared object. Raises UnreadableError if it is too long."""
         entry = self.objects[source.object_id]
         limit = self._limits.max_line_bytes
-        if entry.packing == "zstd":
-            try:
-                row = connection.execute(f"SELECT line FROM {self._read([entry], skip=0)} LIMIT 1").fetchone()
-            except duckdb.Error as error:
-                raise self._unreadable_zstd(first_line(error)) from error
-            return (row[0] or "").encode() if row else b""
         with entry.path.open("rb") as file:
             line = file.readline(limit + 1)
         if len(line) > limit:
@@ -120,11 +108,6 @@ class LinesStore:
         whole = []
         for entry in broken:
             try:
-                if entry.packing == "zstd":
-                    raise UnreadableError(
-                        "a quoted field goes over several lines, or a quote is not closed; that can be read in plain "
-                        "and in gzip objects, not in zstd ones"
-                    )
                 whole.append(self._rewrite(entry))
             except (UnreadableError, OSError) as error:
                 bad[entry.source.object_id] = reason_of(error)
@@ -135,7 +118,7 @@ class LinesStore:
 
     def relation(self, sources: Sequence[Source], *, numbered: bool) -> list[tuple[str, bool]]:
         """SQL of (object, version, content, number, line) for each group of the objects, and if it is rewritten."""
-        groups: dict[tuple[str, bool, bool], list[LinesObject]] = {}
+        groups: dict[tuple[bool, bool], list[LinesObject]] = {}
         for source in sources:
             entry = self.objects[source.object_id]
             groups.setdefault(entry.group, []).append(entry)
@@ -189,23 +172,14 @@ class LinesStore:
             except duckdb.Error as error:
                 problem = first_line(error)
         limit = self._limits.max_line_bytes
-        if entry.packing == "zstd":
-            raise self._unreadable_zstd(problem)
         if line := first_long_line(entry.path, limit):
             raise UnreadableError(f"line {line} is longer than {limit} bytes")
         if entry.rewritten:
             raise UnreadableError(f"not readable as lines of text ({problem})")
         return self._count_alone(connection, self._rewrite(entry))
 
-    def _unreadable_zstd(self, problem: str) -> UnreadableError:
-        """Nothing here unpacks zstd but DuckDB, so such an object is not rewritten."""
-        return UnreadableError(
-            f"not readable as UTF-8 with lines that end in \\n and have at most {self._limits.max_line_bytes} bytes "
-            f"({problem}); packed with gzip, it is read, or it is told what is wrong"
-        )
-
     def _count(self, connection: duckdb.DuckDBPyConnection, entries: Sequence[LinesObject]) -> list[LinesObject]:
-        groups: dict[tuple[str, bool, bool], list[LinesObject]] = {}
+        groups: dict[tuple[bool, bool], list[LinesObject]] = {}
         for entry in entries:
             groups.setdefault(entry.group, []).append(entry)
         selects = [
@@ -227,14 +201,13 @@ class LinesStore:
         rewrite_lines(entry.path, path, self._limits, self._delimiter)
         return replace(entry, path=path, rewritten=True)
 
-    def _read(self, group: Sequence[LinesObject], skip: int | None = None) -> str:
+    def _read(self, group: Sequence[LinesObject]) -> str:
         paths = literals(exact_path(str(entry.path)) for entry in group)
-        skipped = int(self._header) if skip is None else skip
         longest = self._limits.max_line_bytes
         buffer = max(_BUFFER_BYTES, 4 * longest)
-        return f"""read_csv([{paths}], auto_detect = false, header = false, skip = {skipped},
+        return f"""read_csv([{paths}], auto_detect = false, header = false, skip = {int(self._header)},
             delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', new_line = '\\n', nullstr = '',
-            columns = {{'line': 'VARCHAR'}}, filename = 'path__', compression = {literal(group[0].packing)},
+            columns = {{'line': 'VARCHAR'}}, filename = 'path__', compression = 'none',
             max_line_size = {longest}, buffer_size = {buffer}, parallel = {str(group[0].parallel).lower()})"""
 
     def _fresh(self) -> Path:

@@ -26,7 +26,7 @@ from platform_shared.ingestion.reading.relations import (
     value_name,
 )
 from platform_shared.ingestion.reading.shapes import Shape, Source
-from platform_shared.ingestion.reading.unpacking import UnreadableError, check_size, packing, unpack_gzip
+from platform_shared.ingestion.reading.unpacking import UnreadableError, check_size, packing, unpack
 from platform_shared.ingestion.reading.values import convert, is_lost, is_nested, is_text
 from platform_shared.warehouse.sql import identifier, literal, literals
 
@@ -91,12 +91,10 @@ class ParquetReader:
 
     def _plain(self, source: Source) -> Path:
         packed = packing(source.object_id)
-        if packed == "zstd":
-            raise UnreadableError("Parquet inside of zstd is not read; Parquet packs by itself")
         if packed == "none":
             return source.path
         path = self._folder / f"{len(list(self._folder.iterdir()))}.parquet"
-        unpack_gzip(source.path, path, self._limits)
+        unpack(source.path, path, packed, self._limits)
         return path
 
     def _look(

@@ -1,8 +1,8 @@
 """Makes of a packed or oddly written file one that DuckDB reads right, or says why it cannot be read.
 
 DuckDB takes a gzip or zstd stream that was cut off for its beginning, without a word, and tears rows at carriage
-returns that meet the edge of a buffer (both tried with 1.5.5). So gzip is unpacked here, zstd is checked for its end,
-and texts with carriage returns are rewritten.
+returns that meet the edge of a buffer (both tried with 1.5.5). So both are unpacked here, and texts with carriage
+returns are rewritten.
 """
 
 import codecs
@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from backports import zstd
 
 from platform_shared.ingestion.reading.shapes import ReadLimits
 
@@ -42,75 +44,24 @@ def check_size(size: int, packed: int, limits: ReadLimits) -> None:
         )
 
 
-def unpack_gzip(path: Path, target: Path, limits: ReadLimits) -> None:
-    """Unpacks all members. Raises UnreadableError for a damaged or cut-off file, and before it gets too large."""
+def unpack(path: Path, target: Path, packed_as: str, limits: ReadLimits) -> None:
+    """Unpacks all members or frames of a gzip or zstd file. Raises UnreadableError for a damaged or cut-off one, and
+    before the result gets too large."""
     packed = path.stat().st_size
+    if not packed:
+        raise UnreadableError(f"the file is empty (0 bytes); expected a {packed_as} stream")
+    opened = gzip.open if packed_as == "gzip" else zstd.open
     size = 0
     try:
-        with gzip.open(path) as source, target.open("wb") as sink:
+        with opened(path, "rb") as source, target.open("wb") as sink:
             while chunk := source.read(_CHUNK):
                 size += len(chunk)
                 check_size(size, packed, limits)
                 sink.write(chunk)
     except EOFError:
-        raise UnreadableError("the gzip stream ends early: the file is cut off; send it again") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableError(f"not readable as gzip ({error}); send it again") from None
-    if not packed:
-        raise UnreadableError("the file is empty (0 bytes); expected a gzip stream")
-
-
-def check_zstd(path: Path, limits: ReadLimits) -> None:
-    """Walks over the frames and blocks without unpacking them. Raises UnreadableError.
-
-    Blocks do not tell their unpacked size; each counts as the most it can hold.
-    """
-    packed = path.stat().st_size
-    if not packed:
-        raise UnreadableError("the file is empty (0 bytes); expected a zstd stream")
-    size = 0
-    with path.open("rb") as file:
-        while file.tell() < packed:
-            size += _zstd_frame(file, packed)
-            check_size(size, packed, limits)
-
-
-def _zstd_frame(file: BinaryIO, end: int) -> int:
-    """Skips one frame (RFC 8878, section 3); returns how much it unpacks to at most."""
-    magic = int.from_bytes(_exactly(file, 4), "little")
-    if magic & 0xFFFFFFF0 == 0x184D2A50:
-        _skip(file, int.from_bytes(_exactly(file, 4), "little"), end)
-        return 0
-    if magic != 0xFD2FB528:
-        raise UnreadableError("not readable as zstd (no frame where one must begin); send it again")
-    descriptor = _exactly(file, 1)[0]
-    single, checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
-    _exactly(file, (1 - single) + (0, 1, 2, 4)[descriptor & 3])
-    width = (single, 2, 4, 8)[descriptor >> 6]
-    declared = int.from_bytes(_exactly(file, width), "little") + (256 if width == 2 else 0)
-    most = 0
-    while True:
-        block = int.from_bytes(_exactly(file, 3), "little")
-        kind, length = block >> 1 & 3, block >> 3
-        most += 128 * 1024 if kind == 2 else length
-        _skip(file, 1 if kind == 1 else length, end)
-        if block & 1:
-            break
-    _skip(file, 4 * checksum, end)
-    return declared if width else most
-
-
-def _exactly(file: BinaryIO, length: int) -> bytes:
-    data = file.read(length)
-    if len(data) < length:
-        raise UnreadableError("the zstd stream ends early: the file is cut off; send it again")
-    return data
-
-
-def _skip(file: BinaryIO, length: int, end: int) -> None:
-    if file.tell() + length > end:
-        raise UnreadableError("the zstd stream ends early: the file is cut off; send it again")
-    file.seek(length, 1)
+        raise UnreadableError(f"the {packed_as} stream ends early: the file is cut off; send it again") from None
+    except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        raise UnreadableError(f"not readable as {packed_as} ({error}); send it again") from None
 
 
 def has_returns(path: Path) -> bool:
