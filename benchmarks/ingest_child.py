@@ -72,15 +72,16 @@ def load(order: Order) -> Order:
 
 
 def insert(order: Order) -> Order:
-    """The limit: one statement with declared types, into a table of the same lake. `day`: with the day of each row."""
+    """The limit: one statement with declared types, into a table of the same lake, which has to be opened for it, too.
+    `day`: with the day of each row."""
     contract = _contract(order["table"])
     table = TableName(contract.schema, contract.table)
     warehouse = Warehouse.of(platform_home())
     extra = {"business_date": "DATE"} if order["day"] else {}
     columns = f"*, CAST({PERIOD} AS DATE)" if order["day"] else "*"
+    watch = Watch()
     with warehouse.connect() as connection:
         create_table(warehouse, connection, table, {**contract.types, **extra})
-        watch = Watch()
         inserted = connection.execute(f"INSERT INTO {table.sql} SELECT {columns} FROM {_read(order, contract)}")
         return {"rows": _changed(inserted), **watch.read()}
 

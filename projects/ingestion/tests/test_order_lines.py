@@ -281,7 +281,7 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     for basket in range(6):
         platform.deliver(f"{basket}.csv", Line(basket))
     batches = []
-    with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
+    with failing_at("warehouse.after_copy", RuntimeError("a row is too much for it")):
         for _ in range(5):
             platform.daemon.advance(timedelta(minutes=6))
             platform.look()
@@ -292,7 +292,7 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     attempts = [run.tags["platform/attempt"] for run in platform.daemon.runs(dg.DagsterRunStatus.FAILURE)]
     assert attempts == ["1", "2", "3", "3"]
     assert platform.set_aside() == {
-        f"{n}.csv": f"{n}.csv: 3 tries failed; the last one: RuntimeError: the lake is under water" for n in range(6)
+        f"{n}.csv": f"{n}.csv: 3 tries failed; the last one: RuntimeError: a row is too much for it" for n in range(6)
     }
     assert platform.messages() == [f"{FEED}: 6 objects set aside"]
     assert platform.rows() == []
@@ -300,6 +300,28 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     platform.deliver("0.csv", Line(0, value="1.00"))
     platform.load()
     assert platform.baskets() == [0]
+
+
+def test_an_outage_of_the_lake_sets_nothing_aside_and_ends_by_itself(platform: Platform) -> None:
+    for basket in range(6):
+        platform.deliver(f"{basket}.csv", Line(basket))
+    with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
+        for turn in range(60):
+            platform.daemon.advance(timedelta(minutes=2))
+            if turn % 10 == 0:
+                platform.deliver(f"later-{turn}.csv", Line(100 + turn))
+            platform.look()
+            platform.daemon.execute_runs(may_fail=True)
+    failed = platform.daemon.runs(dg.DagsterRunStatus.FAILURE)
+    assert [run.tags["platform/attempt"] for run in failed] == [str(number) for number in range(1, len(failed) + 1)]
+    assert 6 <= len(failed) <= 12, "two hours, and a quarter of an hour between two tries"
+    assert platform.set_aside() == {}
+    assert platform.rows() == []
+
+    platform.daemon.advance(timedelta(minutes=15))
+    platform.load()
+    platform.load()
+    assert platform.baskets() == [*range(6), *range(100, 160, 10)]
 
 
 def test_a_canceled_run_gives_its_files_back(platform: Platform) -> None:
@@ -333,20 +355,6 @@ def test_a_run_that_waits_long_in_the_queue_keeps_its_batch_and_its_tries(platfo
     (run,) = platform.daemon.execute_runs()
     assert run.run_id == tick.run_ids[0]
     assert platform.announced() == [MON]
-    assert platform.baskets() == [1]
-
-
-def test_a_short_outage_sets_nothing_aside(platform: Platform) -> None:
-    platform.deliver("a.csv", Line(1))
-    platform.look()
-    with failing_at("warehouse.before_commit", RuntimeError("the lake is under water")):
-        platform.daemon.execute_runs(may_fail=True)
-        for _ in range(4):
-            platform.look()
-            platform.daemon.execute_runs(may_fail=True)
-    platform.daemon.advance(timedelta(seconds=31))
-    platform.load()
-    assert platform.set_aside() == {}
     assert platform.baskets() == [1]
 
 
@@ -464,6 +472,7 @@ def test_a_file_that_goes_back_after_a_crash_in_between_is_loaded_again(platform
         platform.daemon.execute_runs(may_fail=True)
     assert platform.baskets() == [2]
     platform.deliver("a.csv", Line(1))
+    platform.daemon.advance(timedelta(seconds=31))
     platform.load()
     assert platform.baskets() == [1]
 

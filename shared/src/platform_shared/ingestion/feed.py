@@ -132,7 +132,7 @@ class ObjectFeed:
         """Whether an object is of this feed."""
         if self.limits.marker is not None and object_id.endswith(self.limits.marker):
             return False
-        return fnmatch.fnmatchcase(object_id, self.pattern)
+        return self.pattern == "*" or fnmatch.fnmatchcase(object_id, self.pattern)
 
     def shape(self, now: datetime) -> Shape:
         """What rows look like; the open day or week at `now` is the last that they may be of."""

@@ -74,12 +74,13 @@ def _walk(folder: str, prefix: str, after: str | None) -> Iterator[SourceObject 
 def _look_at(object_id: str, entry: os.DirEntry[str]) -> SourceObject | Refused | None:
     if entry.is_symlink():
         return Refused(_printable(object_id), "it is a symbolic link; deliver the file itself")
-    try:
-        name = object_id.encode()
-    except UnicodeEncodeError:
-        return Refused(_printable(object_id), "its name is not UTF-8; deliver it under a name in UTF-8")
-    if len(name) > _LONGEST_ID_BYTES:
-        return Refused(f"{object_id[:100]}…", f"its path is longer than {_LONGEST_ID_BYTES} bytes; shorten it")
+    if len(object_id) > _LONGEST_ID_BYTES or not object_id.isascii():
+        try:
+            name = object_id.encode()
+        except UnicodeEncodeError:
+            return Refused(_printable(object_id), "its name is not UTF-8; deliver it under a name in UTF-8")
+        if len(name) > _LONGEST_ID_BYTES:
+            return Refused(f"{object_id[:100]}…", f"its path is longer than {_LONGEST_ID_BYTES} bytes; shorten it")
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -243,8 +243,8 @@ def _why_nothing(feed: ObjectFeed, listed: Scan, planned: Plan) -> str:
         return f"the listing goes on with the next look; {listed.objects} objects so far"
     if planned.held_until is not None:
         return (
-            f"of {listed.objects} objects, {planned.held + planned.pausing} wait until {planned.held_until:%H:%M:%S} UTC:"
-            " the last run failed, and for no reason of theirs (`platform feeds` says which)"
+            f"of {listed.objects} objects, {planned.held + planned.pausing} wait until {planned.held_until:%H:%M:%S} "
+            "UTC: the last run failed, and for no reason of theirs (`platform feeds` says which)"
         )
     waiting = [
         f"{number} {what}"

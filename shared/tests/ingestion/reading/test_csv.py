@@ -223,7 +223,8 @@ def test_gzip_by_name_all_members(csv: Any, name: str) -> None:
 
 
 def test_zstd_by_name_all_frames(csv: Any) -> None:
-    read = csv.read({"a.csv.zst": zstd.compress(f"{HEADER}1,1,{DAY},x\n".encode()) + zstd.compress(f'2,1,{DAY},"y,"\nz,1,{DAY},\n'.encode())})
+    frames = [f"{HEADER}1,1,{DAY},x\n", f'2,1,{DAY},"y,"\nz,1,{DAY},\n']
+    read = csv.read({"a.csv.zst": b"".join(zstd.compress(frame.encode()) for frame in frames)})
     assert [row[0] for row in csv.rows(read)] == [1, 2]
     assert csv.rejects(read) == [(4, "id", "'z' is not BIGINT", f"z,1,{DAY},")]
 

@@ -201,7 +201,8 @@ with tempfile.TemporaryDirectory() as folder:
         connection.execute("ATTACH ':memory:' AS lake; SET TimeZone = 'UTC'")
         warehouse = Warehouse(None, f"{folder}/", Path(folder))
         source = Source(sys.argv[3], "1", path)
-        read = read_batch(warehouse, connection, TableName("s", "t"), "b", [source], shape, "2025-01-01T00:00:00Z", Path(folder))
+        table, now = TableName("s", "t"), "2025-01-01T00:00:00Z"
+        read = read_batch(warehouse, connection, table, "b", [source], shape, now, Path(folder))
 [each] = read.loaded.values()
 print()
 # Not ru_maxrss: a child has inherited the one of its parent.

@@ -2,9 +2,11 @@
 
 import gzip
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from platform_shared.ingestion.reading import ReadLimits, unpacking
 from platform_shared.ingestion.reading.unpacking import INVALID, NEWLINE, RETURN, UnreadableError
@@ -60,11 +62,12 @@ def test_the_first_long_line(tmp_path: Path, content: bytes, line: int | None) -
     assert unpacking.first_long_line(tmp_path / "a", 5) == line
 
 
-def test_a_bomb_is_not_unpacked_to_its_end(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(gzip.compress(bytes(30_000_000)))
+@pytest.mark.parametrize(("packed_as", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_a_bomb_is_not_unpacked_to_its_end(tmp_path: Path, packed_as: str, compress: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "a").write_bytes(compress(bytes(30_000_000)))
     limits = ReadLimits(free_expansion_bytes=1_000_000, max_expansion=10)
     with pytest.raises(UnreadableError, match="compression bomb"):
-        unpacking.unpack_gzip(tmp_path / "a", tmp_path / "b", limits)
+        unpacking.unpack(tmp_path / "a", tmp_path / "b", packed_as, limits)
     assert (tmp_path / "b").stat().st_size < 3_000_000
 
 

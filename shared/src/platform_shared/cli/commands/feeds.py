@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(list(feeds[0]), [list(each.values()) for each in feeds]))
     for feed, outage in outages.items():
         print(
-            f"{feed} waits: {outage.failures} runs in a row failed for reasons that are no object's; the next is tried at "
-            f"{outage.retry_at:%Y-%m-%d %H:%M:%S} UTC. The last one: {outage.reason}"
+            f"{feed} waits: {outage.failures} runs in a row failed for reasons that are no object's; the next is tried "
+            f"at {outage.retry_at:%Y-%m-%d %H:%M:%S} UTC. The last one: {outage.reason}"
         )
     for feed, units in waiting.items():
         print(f"In quarantine, with the bytes in {home.quarantine / feed}:")
