@@ -1,7 +1,9 @@
 """A platform of one location, `lab`, with the automation sensor that every location has."""
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,6 +11,9 @@ import pytest
 
 from platform_shared.automation import automation_sensor
 from platform_shared.testing.daemon import DaemonHarness
+
+# The modules beside the tests: what several of them share.
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 

@@ -109,6 +109,45 @@ def test_a_backfill_of_parent_and_child_by_hand_builds_each_day_once(lab: Lab) -
     assert Counter(platform.materialized(MART)) == {SUN: 2, MON: 1, TUE: 1}
 
 
+@pytest.mark.parametrize("policy", [ONE_RUN, A_RUN_A_DAY], ids=["one run", "a run a day"])
+def test_a_backfill_of_parent_and_child_builds_each_day_once_wherever_a_look_falls(
+    lab: Lab, policy: dg.BackfillPolicy
+) -> None:
+    platform = lab(raw, by_day(MART, RAW, policy))
+    platform.launch(RAW, partition=SUN)
+    platform.run_until_quiet()
+    platform.backfill(RAW, MART, partitions=[SUN, MON, TUE])
+    requests = set(asked(platform.tick_automation()))
+    for _ in range(20):
+        platform.tick_backfills()
+        platform.execute_runs(limit=1)
+        requests |= asked(platform.tick_automation())
+    assert requests == set()
+    assert Counter(platform.materialized(MART)) == {SUN: 2, MON: 1, TUE: 1}
+
+
+def test_a_backfill_of_the_parent_after_one_of_the_child_has_begun_is_not_lost(lab: Lab) -> None:
+    platform = lab(raw, by_day(MART, RAW))
+    for day in (SUN, MON):
+        platform.launch(RAW, partition=day)
+    platform.execute_runs()
+    assert asked(platform.tick_automation()) == days(MART, SUN, MON)
+    platform.tick_backfills()
+    platform.tick_automation()
+    held = platform.dequeue()
+    platform.backfill(RAW, partitions=[SUN, MON])
+    platform.tick_backfills()
+    platform.tick_automation()
+    platform.dequeue()
+    for run in platform.runs(dg.DagsterRunStatus.STARTING):
+        if run.run_id not in held:
+            platform.execute(run.run_id)
+    platform.tick_automation()
+    platform.execute_runs()
+    finish_backfills(platform)
+    assert asked([*platform.tick_automation(), *platform.tick_automation()]) == days(MART, SUN, MON)
+
+
 def test_a_change_that_is_recorded_late_is_not_lost(lab: Lab) -> None:
     platform = lab(external_raw(), by_day(MART, RAW))
     platform.report(RAW, SUN)
