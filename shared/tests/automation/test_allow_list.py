@@ -22,6 +22,7 @@ ALLOWED = {
     "ComponentTree.build_defs": "location: as above",
 }
 SHIPPED = Path(str(platform_shared.__file__)).parent
+CONDITIONS = sorted((SHIPPED / "automation").glob("*.py"))
 
 
 def marked_public(name: str) -> bool:
@@ -42,21 +43,21 @@ def test_an_allowed_name_is_there_and_still_needs_the_permission(name: str) -> N
 
 
 def test_the_conditions_use_no_other_name_that_is_not_public() -> None:
-    tree = ast.parse((SHIPPED / "automation.py").read_text())
     operands = {
         f"AutomationCondition.{node.attr}"
-        for node in ast.walk(tree)
+        for module in CONDITIONS
+        for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "_AC"
     }
-    assert len(operands) > 10, "automation.py does not call dagster.AutomationCondition `_AC` any more"
+    assert len(operands) > 10, "the conditions do not call dagster.AutomationCondition `_AC` any more"
     assert {name for name in operands if not marked_public(name)} <= ALLOWED.keys()
 
 
 def test_every_allowed_name_is_used() -> None:
     used = {
         node.attr
-        for module in ("automation.py", "location.py")
-        for node in ast.walk(ast.parse((SHIPPED / module).read_text()))
+        for module in (*CONDITIONS, SHIPPED / "location.py")
+        for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.Attribute)
     }
     assert {name for name in ALLOWED if name.split(".")[1] not in used} == set()
