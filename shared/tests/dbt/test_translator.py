@@ -1,11 +1,13 @@
 """Conditions by materialization, and code versions that cover what is read in place."""
 
 import copy
+from datetime import timedelta
+from inspect import signature
 
 import pytest
 
-from platform_shared.automation import EVERY_MINUTE, on_any_input_partition, on_input_change
-from platform_shared.dbt.conditions import on_code_change
+from platform_shared.automation import EVERY_MINUTE, on_any_input_partition, on_code_change, on_input_change
+from platform_shared.dbt.meta import named_conditions
 from platform_shared.dbt.translator import code_version, default_condition
 
 TABLE, VIEW, EPHEMERAL, SEED = (f"model.shop.{name}" for name in ("table", "view", "ephemeral", "seed"))
@@ -86,3 +88,13 @@ def test_conditions_by_materialization():
     for materialized in ("table", "snapshot"):
         condition = default_condition(node(materialized), partitioned=False)
         assert condition == on_any_input_partition(at_most_every=EVERY_MINUTE)
+
+
+def test_every_named_condition_can_look_through_views():
+    """The method is exported without being marked public (docs/adr/0005): an upgrade that moves it is seen here."""
+    for name, make in named_conditions().items():
+        arguments = {"lookback": timedelta(days=7), "cron": "0 6 * * *", "timezone": "America/New_York"}
+        needed = {p.name: arguments[p.name] for p in signature(make).parameters.values() if p.default is p.empty}
+        condition = make(**needed)
+        assert not getattr(type(condition).resolve_through_virtual, "_is_public", False)
+        assert "resolves_virtual_deps=True" in repr(condition.resolve_through_virtual()), name

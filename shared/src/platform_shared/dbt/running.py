@@ -75,7 +75,9 @@ def dbt_environment() -> Iterator[Path]:
     home = platform_home()
     with dbt_turn(home) as variables:
         home.dbt.mkdir(parents=True, exist_ok=True)
-        with environment_variables({**variables, "DBT_TARGET_PATH": str(home.dbt)}):
+        # A test of several models runs with the last of them, when all that it reads is there.
+        selection = {"DBT_INDIRECT_SELECTION": "buildable"}
+        with environment_variables({**variables, **selection, "DBT_TARGET_PATH": str(home.dbt)}):
             yield home.dbt
 
 

@@ -8,8 +8,13 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
-from platform_shared.automation import EVERY_MINUTE, Condition, on_any_input_partition, on_input_change
-from platform_shared.dbt.conditions import on_code_change
+from platform_shared.automation import (
+    EVERY_MINUTE,
+    Condition,
+    on_any_input_partition,
+    on_code_change,
+    on_input_change,
+)
 from platform_shared.dbt.meta import model_meta
 
 
