@@ -1,4 +1,4 @@
-{{ config(materialized="incremental", incremental_strategy="replace_days", tags=["daily"], on_schema_change="fail") }}
+{{ config(materialized="incremental", incremental_strategy="replace_periods", tags=["daily"], on_schema_change="fail") }}
 
 select
     business_date,
@@ -8,5 +8,5 @@ select
     cast(sum(quantity) as bigint) as quantity,
     cast(sum(sales_value) as decimal(18, 2)) as sales_value
 from {{ ref("stg_order_lines") }}
-where {{ in_business_days("business_date") }}
+where {{ in_period("business_date") }}
 group by business_date, store_id

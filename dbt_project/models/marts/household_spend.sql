@@ -6,5 +6,5 @@ select
     max(business_date) as last_business_date,
     count(distinct (business_date, basket_id)) as baskets,
     cast(sum(sales_value) as decimal(18, 2)) as sales_value
-from {{ ref("stg_order_lines") }}
+from {{ ref("int_baskets") }}
 group by household_id

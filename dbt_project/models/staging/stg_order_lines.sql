@@ -1,4 +1,4 @@
-{{ config(materialized="incremental", incremental_strategy="replace_days", tags=["daily"], on_schema_change="fail") }}
+{{ config(materialized="incremental", incremental_strategy="replace_periods", tags=["daily"], on_schema_change="fail") }}
 
 select
     business_date,
@@ -13,4 +13,4 @@ select
     coupon_match_disc,
     transaction_timestamp as sold_at
 from {{ source("raw", "order_lines") }}
-where {{ in_business_days("business_date") }}
+where {{ in_period("business_date") }}

@@ -127,7 +127,7 @@ RAW_PROMOTIONS = Contract(
     schema="raw",
     table="promotions",
     owner="ingestion",
-    description="Products on display or in the mailer of a store in a week; one row a product, store and week.",
+    description="Products on display or in the mailer of a store in a week; one row a product, store, week and place.",
     partitions=BUSINESS_WEEKS,
     columns=(
         Column("product_id", "BIGINT", "Product promoted.", required=True),
@@ -168,4 +168,27 @@ HOUSEHOLD_SPEND = Contract(
     ),
 )
 
-CONTRACTS: tuple[Contract, ...] = (RAW_ORDER_LINES, RAW_HOUSEHOLDS, RAW_PROMOTIONS, DAILY_SALES, HOUSEHOLD_SPEND)
+COUPON_USAGE = Contract(
+    schema="marts",
+    table="coupon_usage",
+    owner="analytics",
+    description="Coupons that each store took on each business day.",
+    partitions=BUSINESS_DAYS,
+    columns=(
+        Column("business_date", "DATE", "Business day, New York."),
+        Column("store_id", "BIGINT", "Store that took them."),
+        Column("baskets", "BIGINT", "Baskets."),
+        Column("baskets_with_coupon", "BIGINT", "Baskets with a coupon of either kind."),
+        Column("coupon_disc", "DECIMAL(18,2)", "US dollars of manufacturers' coupons."),
+        Column("coupon_match_disc", "DECIMAL(18,2)", "US dollars with which stores matched coupons."),
+    ),
+)
+
+CONTRACTS: tuple[Contract, ...] = (
+    RAW_ORDER_LINES,
+    RAW_HOUSEHOLDS,
+    RAW_PROMOTIONS,
+    DAILY_SALES,
+    HOUSEHOLD_SPEND,
+    COUPON_USAGE,
+)

@@ -46,6 +46,8 @@ def _load_defs_folder(package: Path) -> dg.Definitions:
         # Dagster's own loader hides its preview warning in the same way; those of beta features are about what that
         # loader itself uses to tell where a component in YAML comes from.
         warnings.filterwarnings("ignore", category=dg.PreviewWarning, message="Function `load_definitions_from_module")
+        # dbt's views (platform_shared.dbt.translator).
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning, message="Virtual assets")
         for feature in _BETA_IN_LOADER:
             warnings.filterwarnings("ignore", category=dg.BetaWarning, message=feature)
         return dg.ComponentTree.for_project(package).build_defs(package / "defs")

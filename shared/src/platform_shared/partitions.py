@@ -23,6 +23,11 @@ BUSINESS_WEEKS = dg.WeeklyPartitionsDefinition(
 )
 """Weekly from Monday, New York, this week included."""
 
+COMPLETE_WEEKS = dg.WeeklyPartitionsDefinition(
+    start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE, day_offset=1
+)
+"""The same without this week: for what is made of whole weeks, so that none stands open until Sunday is over."""
+
 
 @dataclass(frozen=True)
 class Periods:

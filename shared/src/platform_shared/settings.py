@@ -58,6 +58,11 @@ class Home:
         return self.root / "reports"
 
     @property
+    def dbt(self) -> Path:
+        """What dbt has parsed, and the output of its failed runs."""
+        return self.root / "dbt"
+
+    @property
     def duckdb_extensions(self) -> Path:
         """Links to the DuckDB extensions that the wheels carry."""
         return self.root / "duckdb"

@@ -48,7 +48,7 @@ def test_added_and_deleted_files_make_it_stale(project, change):
     if change == "added":
         (project / "models/marts/new.sql").write_text("select 1 as x")
     else:
-        (project / "macros/business_days.sql").unlink()
+        (project / "macros/periods.sql").unlink()
     with pytest.raises(StaleManifestError):
         checked_manifest(project)
 

@@ -1,7 +1,11 @@
 """Running dbt against the lake."""
 
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 
 from platform_shared.environ import environment_variables
 from platform_shared.settings import Home, SettingsError, platform_home
@@ -25,10 +29,17 @@ _LIBPQ = {
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
+PARSED = "partial_parse.msgpack"
+"""dbt's own file of what it has parsed."""
+
+KEEP_FAILED = timedelta(days=7)
+"""How long logs and compiled SQL of a failed run are kept."""
+
 
 def dbt_variables(home: Home | None = None) -> dict[str, str]:
     """Environment variables that `profiles.yml` and libpq read; the password is among them, so never log them."""
-    warehouse = Warehouse.of(home or platform_home())
+    home = home or platform_home()
+    warehouse = Warehouse.of(home)
     parameters = warehouse.server.libpq()
     if unknown := parameters.keys() - _LIBPQ.keys():
         raise SettingsError(f"dbt cannot be told these parameters of the Postgres URL: {', '.join(sorted(unknown))}.")
@@ -36,6 +47,8 @@ def dbt_variables(home: Home | None = None) -> dict[str, str]:
     return {
         **variables,
         "PLATFORM_LAKE_PATH": warehouse.data_path,
+        # The same for each run: another value would make dbt parse the project anew.
+        "PLATFORM_DUCKDB_TEMP": str(home.dbt / "spilled"),
         "PLATFORM_DUCKDB_EXTENSIONS": str(extension_directory(warehouse.extensions)),
     }
 
@@ -53,7 +66,29 @@ def dbt_turn(home: Home | None = None) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def dbt_environment() -> Iterator[None]:
-    """A `dbt_turn` with its variables set for this process: a dbt that it starts inherits them."""
-    with dbt_turn() as variables, environment_variables(variables):
-        yield
+def dbt_environment() -> Iterator[Path]:
+    """A `dbt_turn` with its variables set for this process: a dbt that it starts inherits them.
+
+    Yields the folder of dbt's output: a run's in a folder of its own, and beside them what dbt has parsed, which spares
+    it the parsing as long as neither a file nor the connection has changed.
+    """
+    home = platform_home()
+    with dbt_turn(home) as variables:
+        home.dbt.mkdir(parents=True, exist_ok=True)
+        # A test of several models runs with the last of them, when all that it reads is there.
+        selection = {"DBT_INDIRECT_SELECTION": "buildable"}
+        with environment_variables({**variables, **selection, "DBT_TARGET_PATH": str(home.dbt)}):
+            yield home.dbt
+
+
+def keep_parsed(folder: Path, target: Path) -> None:
+    """Leaves what a run's dbt has parsed to the next one, and removes the rest of a run that has succeeded, and old
+    output of those that have not. To be called in a `dbt_environment`."""
+    parsed = target / PARSED
+    if parsed.exists():
+        parsed.replace(folder / PARSED)
+    shutil.rmtree(target, ignore_errors=True)
+    oldest = time.time() - KEEP_FAILED.total_seconds()
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.stat().st_mtime < oldest:
+            shutil.rmtree(entry, ignore_errors=True)

@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_SPEND
+from platform_shared.contracts import COUPON_USAGE, DAILY_SALES, HOUSEHOLD_SPEND
 
 
 @dg.definitions
 def inputs() -> dg.Definitions:
-    return dg.Definitions(assets=[contract.reference() for contract in (DAILY_SALES, HOUSEHOLD_SPEND)])
+    return dg.Definitions(assets=[contract.reference() for contract in (COUPON_USAGE, DAILY_SALES, HOUSEHOLD_SPEND)])

@@ -1,0 +1,12 @@
+{{ config(materialized="incremental", incremental_strategy="replace_periods", tags=["weekly"], on_schema_change="fail") }}
+
+select
+    {{ week_of("business_date") }} as business_week,
+    store_id,
+    product_id,
+    count(*) as order_lines,
+    cast(sum(quantity) as bigint) as quantity,
+    cast(sum(sales_value) as decimal(18, 2)) as sales_value
+from {{ ref("stg_order_lines") }}
+where {{ in_period("business_date") }}
+group by 1, 2, 3

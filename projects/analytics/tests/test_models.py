@@ -1,0 +1,169 @@
+"""The dbt project on a week of real purchases, through the real daemon loop and real dbt."""
+
+import subprocess
+
+import dagster as dg
+
+from analytics.dbt_project import DBT_PROJECT_DIR
+from platform_shared.contracts import COUPON_USAGE, DAILY_SALES, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
+from platform_shared.dbt.executable import dbt_executable
+from platform_shared.dbt.running import PARSED, dbt_environment
+
+BY_DAY = {"staging/stg_order_lines", "intermediate/int_baskets", "marts/daily_sales", "marts/coupon_usage"}
+BY_WEEK = {"intermediate/int_product_sales", "marts/weekly_sales", "marts/promotion_lift"}
+SEGMENTS = {
+    "marts/household_spend",
+    "audit/customer_segments_audit",
+    "marts/customer_segments",
+    "reports/segment_export",
+}
+AT_ONCE = {"seeds/income_bands", "seeds/age_bands", "staging/stg_households", "snapshots/households_history"}
+
+EXPECTED = {
+    "marts.daily_sales": """
+        SELECT business_date, store_id, count(*), count(DISTINCT basket_id), sum(quantity), sum(sales)
+        FROM lines GROUP BY ALL""",
+    "marts.coupon_usage": """
+        SELECT business_date, store_id, count(DISTINCT basket_id),
+               count(DISTINCT basket_id) FILTER (coupon + coupon_match > 0), sum(coupon), sum(coupon_match)
+        FROM lines GROUP BY ALL""",
+    "marts.household_spend": """
+        SELECT household_id, min(business_date), max(business_date), count(DISTINCT (business_date, basket_id)),
+               sum(sales)
+        FROM lines GROUP BY ALL""",
+    "marts.weekly_sales": """
+        SELECT DATE '{monday}', store_id, count(DISTINCT business_date), count(*),
+               count(DISTINCT (business_date, basket_id)), sum(quantity), sum(sales)
+        FROM lines GROUP BY ALL""",
+    "marts.customer_segments": """
+        SELECT coalesce(income, 'unknown'), NULL, coalesce(age, 'unknown'), NULL, count(DISTINCT household_id),
+               count(DISTINCT (business_date, basket_id)), sum(sales)
+        FROM lines LEFT JOIN households USING (household_id) GROUP BY ALL""",
+    # One product and store at a time, with no aggregation that the model has too.
+    "marts.promotion_lift": """
+        WITH pairs AS (
+            SELECT p.product_id, s.store_id,
+                   (SELECT max(placement) FROM placed WHERE placed.product_id = p.product_id
+                    AND placed.store_id = s.store_id) AS here,
+                   coalesce((SELECT sum(quantity) FROM lines WHERE lines.product_id = p.product_id
+                             AND lines.store_id = s.store_id), 0) AS units,
+                   (SELECT sum(sales) FROM lines WHERE lines.product_id = p.product_id
+                    AND lines.store_id = s.store_id) AS sales
+            FROM (SELECT DISTINCT product_id FROM placed) p, (SELECT DISTINCT store_id FROM promotions) s
+        ), compared AS (
+            SELECT placement, pairs.* FROM pairs
+            JOIN (SELECT DISTINCT product_id, placement FROM placed) USING (product_id)
+        )
+        SELECT DATE '{monday}', placement, count(*) FILTER (here = placement),
+               count(sales) FILTER (here = placement), sum(units) FILTER (here = placement),
+               coalesce(sum(sales) FILTER (here = placement), 0), count(*) FILTER (here IS NULL),
+               coalesce(sum(units) FILTER (here IS NULL), 0),
+               (sum(units) FILTER (here = placement) / count(*) FILTER (here = placement))
+               / nullif(sum(units) FILTER (here IS NULL) / nullif(count(*) FILTER (here IS NULL), 0), 0)
+        FROM compared GROUP BY placement""",
+}
+"""Each mart, computed from the source's rows without the project's models."""
+
+
+def names(run):
+    return {key.to_user_string() for key in run.asset_selection}
+
+
+def key(name):
+    return dg.AssetKey(name.split("/"))
+
+
+def comparable(rows):
+    """Rows in one order, with numbers as numbers: DuckDB gives DECIMAL here and HUGEINT there."""
+    return sorted(
+        tuple(
+            round(float(value), 6) if hasattr(value, "real") or hasattr(value, "as_tuple") else str(value)
+            for value in row
+        )
+        for row in rows
+    )
+
+
+def assert_marts_are_exact(retailer, source, monday):
+    source.execute(
+        """CREATE OR REPLACE TEMP VIEW lines AS
+           SELECT *, sales_value::DECIMAL(12,2) AS sales, coupon_disc::DECIMAL(12,2) AS coupon,
+                  coupon_match_disc::DECIMAL(12,2) AS coupon_match FROM order_lines"""
+    )
+    source.execute(
+        """CREATE OR REPLACE TEMP VIEW placed AS
+           SELECT product_id, store_id,
+                  CASE bool_or(display_location <> '0')::INT + 2 * bool_or(mailer_location <> '0')::INT
+                  WHEN 1 THEN 'display' WHEN 2 THEN 'mailer' WHEN 3 THEN 'both' END AS placement
+           FROM promotions GROUP BY ALL HAVING placement IS NOT NULL"""
+    )
+    for mart, sql in EXPECTED.items():
+        columns = "* REPLACE (NULL AS income_order, NULL AS age_order)" if mart == "marts.customer_segments" else "*"
+        found = retailer.ask(f"SELECT {columns} FROM lake.{mart}")
+        assert found, mart
+        assert comparable(found) == comparable(source.execute(sql.format(monday=monday)).fetchall()), mart
+
+
+def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, source, week):
+    retailer.arrives(RAW_HOUSEHOLDS)
+    retailer.arrives(RAW_ORDER_LINES, *week)
+    retailer.arrives(RAW_PROMOTIONS, week[0])
+    runs = retailer.settle()
+    assert sorted(map(sorted, map(names, runs))) == sorted(map(sorted, (AT_ONCE, BY_DAY, BY_WEEK, SEGMENTS)))
+    assert_marts_are_exact(retailer, source, week[0])
+
+    # What is left on disk is what spares the next run the parsing.
+    assert [path.name for path in retailer.home.dbt.iterdir()] == [PARSED]
+
+    # Columns know where they come from, and what a test says is a check.
+    event = retailer.daemon.materializations(key("marts/weekly_sales"))[-1].asset_materialization
+    lineage = event.metadata["dagster/column_lineage"].value.deps_by_column
+    assert [(dep.asset_key, dep.column_name) for dep in lineage["baskets"]] == [(DAILY_SALES.key, "baskets")]
+    known = retailer.daemon.check(key("audit/customer_segments_audit"), "households_are_known")
+    assert (known.passed, known.blocking, known.severity) == (False, False, dg.AssetCheckSeverity.WARN)
+
+    # One late store file: its day and its week again, and what adds them up; nothing else.
+    file = f"business_date = DATE '{week[2]}' AND store_id = 367"
+    retailer.change(f"DELETE FROM lake.raw.order_lines WHERE {file}")
+    source.execute(f"DELETE FROM order_lines WHERE {file}")
+    retailer.arrives(RAW_ORDER_LINES, week[2])
+    runs = retailer.settle()
+    assert sorted(map(sorted, map(names, runs))) == sorted(map(sorted, (BY_DAY, BY_WEEK, SEGMENTS)))
+    assert retailer.daemon.materialized(COUPON_USAGE.key)[7:] == [week[2].isoformat()]
+    assert_marts_are_exact(retailer, source, week[0])
+
+    # The project's unit tests, on the tables that they take their columns from.
+    with dbt_environment():
+        command = [dbt_executable(), "test", "--select", "test_type:unit", "--project-dir", str(DBT_PROJECT_DIR)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=DBT_PROJECT_DIR, check=False)
+    assert "PASS=4 WARN=0 ERROR=0" in done.stdout, done.stdout
+
+
+def test_what_fails_its_audit_is_not_published(retailer, week):
+    retailer.arrives(RAW_HOUSEHOLDS)
+    retailer.arrives(RAW_ORDER_LINES, week[0])
+    retailer.settle()
+    export = retailer.home.reports / "customer_segments.csv"
+    published, exported = retailer.ask("FROM lake.marts.customer_segments ORDER BY ALL"), export.read_text()
+    assert published
+
+    retailer.change("UPDATE lake.raw.households SET income = '50-75K' WHERE income = '50-74K'")
+    retailer.arrives(RAW_HOUSEHOLDS)
+    red = retailer.settle(may_fail=True)
+    assert [run.status for run in red] == 3 * [dg.DagsterRunStatus.FAILURE]
+    assert not retailer.daemon.check(key("audit/customer_segments_audit"), "every_band_is_known_to_the_seeds").passed
+    assert retailer.ask("SELECT count(*) FROM lake.audit.customer_segments_audit WHERE income_band = '50-75K'") != [
+        (0,)
+    ]
+    assert retailer.ask("FROM lake.marts.customer_segments ORDER BY ALL") == published
+    assert export.read_text() == exported
+    assert len(retailer.daemon.materialized(key("marts/customer_segments"))) == 1
+    assert len(retailer.daemon.materialized(key("reports/segment_export"))) == 1
+
+    retailer.change("UPDATE lake.raw.households SET income = '50-74K', age = '65+' WHERE income = '50-75K'")
+    retailer.arrives(RAW_HOUSEHOLDS)
+    retailer.settle()
+    assert retailer.daemon.check(key("audit/customer_segments_audit"), "every_band_is_known_to_the_seeds").passed
+    assert retailer.ask("FROM lake.marts.customer_segments ORDER BY ALL") != published
+    assert export.read_text() != exported
+    assert len(retailer.daemon.materialized(key("reports/segment_export"))) == 2
