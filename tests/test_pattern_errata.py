@@ -1,4 +1,4 @@
-"""Forms that documents about sensors teach and that Dagster refuses or misunderstands, each beside the one that works.
+"""Forms that documents teach and that Dagster refuses or misunderstands, each beside the one that works.
 
 An upgrade of Dagster that changes one of them fails here; docs/patterns has the rows.
 """
@@ -21,6 +21,7 @@ from platform_shared.ingestion.bucket import Bucket
 from platform_shared.object_storage import ObjectStorage
 from platform_shared.testing.s3_server import S3Server
 
+AC = dg.AutomationCondition
 KEY = dg.AssetKey("orders")
 CONFIG = {"ops": {"orders": {"config": {"day": "2025-03-03"}}}}
 UNSET = "NOT_SET_ANYWHERE"
@@ -236,6 +237,30 @@ ERRATA = {
         "None$",
         lambda: dg.build_sensor_context(cursor="1").cursor,
         "1",
+    ),
+    "D07 a cron tick without a cron": Erratum(
+        lambda: AC.cron_tick_passed(),
+        "TypeError: .*missing 1 required positional argument: 'cron_schedule'",
+        lambda: AC.cron_tick_passed("0 9 * * *", "America/New_York").name,
+        "cron_tick_passed(cron_schedule=0 9 * * *, cron_timezone=America/New_York)",
+    ),
+    "D18 a selection as text": Erratum(
+        lambda: AC.eager().ignore("orders"),
+        'ParameterCheckError: Param "selection" is not a AssetSelection',
+        lambda: AC.eager().ignore(dg.AssetSelection.assets("orders")) == AC.eager(),
+        False,
+    ),
+    "D19 the condition of what is downstream, in the singular": Erratum(
+        lambda: AC.any_downstream_condition(),
+        "AttributeError: .*any_downstream_condition",
+        lambda: AC.any_downstream_conditions().name,
+        "ANY_DOWNSTREAM_CONDITIONS",
+    ),
+    "D23 updates since a cron without a cron": Erratum(
+        lambda: AC.all_deps_updated_since_cron(),
+        "TypeError: .*missing 1 required positional argument: 'cron_schedule'",
+        lambda: AC.all_deps_updated_since_cron("0 9 * * *").get_label(),
+        "all_deps_updated_since_cron(0 9 * * *, UTC)",
     ),
     "F17 an ellipsis for the configuration": Erratum(
         lambda: dg.RunRequest(run_key="1", run_config={...}),
