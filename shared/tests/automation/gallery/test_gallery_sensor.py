@@ -24,13 +24,13 @@ def sensor(**attributes: Any) -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def chain(condition: dg.AutomationCondition = AC.eager(), **attributes: Any) -> list[Any]:  # noqa: B008
-    """`source`, and `first` and `second` after it."""
+def chain(**attributes: Any) -> list[Any]:
+    """`source`, and `first` and `second` after it, eagerly; `attributes` are of the second."""
 
-    @dg.asset(key=FIRST, deps=[SOURCE], automation_condition=condition)
+    @dg.asset(key=FIRST, deps=[SOURCE], automation_condition=AC.eager())
     def first() -> None: ...
 
-    @dg.asset(key=SECOND, deps=[FIRST], automation_condition=condition, **attributes)
+    @dg.asset(key=SECOND, deps=[FIRST], automation_condition=AC.eager(), **attributes)
     def second() -> None: ...
 
     return [dg.AssetSpec(SOURCE), first, second]
@@ -86,7 +86,7 @@ def test_a_chain_ends_where_the_partitions_change(location: Location) -> None:
 def test_a_chain_ends_at_the_border_of_a_location(daemon_harness: Callable[..., DaemonHarness]) -> None:
     source, first, second = chain()
     here = dg.Definitions([source, first], sensors=[sensor()])
-    there = dg.Definitions([dg.AssetSpec(FIRST), second], sensors=[sensor().with_attributes()])
+    there = dg.Definitions([dg.AssetSpec(FIRST), second], sensors=[sensor()])
     platform = daemon_harness({"here": here, "there": there}, NOW)
     platform.tick_automation("s")
     platform.report(SOURCE)
