@@ -1,4 +1,4 @@
-"""Forms that documents about sensors teach and that Dagster refuses or misunderstands, each beside the one that works.
+"""Forms that documents teach and that Dagster refuses or misunderstands, each beside the one that works.
 
 An upgrade of Dagster that changes one of them fails here; docs/patterns has the rows.
 """
@@ -11,19 +11,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster_aws.s3 import S3Resource
 
+from platform_shared.dbt.manifest import StaleManifestError, checked_manifest
 from platform_shared.ingestion.bucket import Bucket
 from platform_shared.object_storage import ObjectStorage
 from platform_shared.testing.s3_server import S3Server
 
+AC = dg.AutomationCondition
 KEY = dg.AssetKey("orders")
 CONFIG = {"ops": {"orders": {"config": {"day": "2025-03-03"}}}}
 UNSET = "NOT_SET_ANYWHERE"
+NOWHERE = Path("nowhere")
 
 
 class OrdersConfig(dg.Config):
@@ -94,6 +98,29 @@ def token_seen(**given: Any) -> Any:
 def built(function: Any, **config: Any) -> Any:
     with dg.build_resources({"api": function}, resource_config=config or None) as resources:
         return resources.api
+
+
+def git_project(token: str | None = None, **attributes: Any) -> Any:
+    """What a `DbtProjectComponent` with these attributes in YAML makes of a project in git."""
+    from dagster_dbt import DbtProjectComponent
+
+    project = {"repo_url": "https://git.invalid/shop.git", "repo_relative_path": "dbt", "target": "dev"}
+    given = {"project": project | ({"token": token} if token else {}), **attributes}
+    model = DbtProjectComponent.get_model_cls().model_validate(given)
+    return DbtProjectComponent.resolve_from_model(dg.ResolutionContext.default(), model).project
+
+
+def dbt_models(manifest: Path) -> Any:
+    from dagster_dbt import dbt_assets
+
+    return dbt_assets(manifest=manifest)(lambda context: None)
+
+
+def says_what_to_run(project: Path) -> str:
+    try:
+        return str(checked_manifest(project))
+    except StaleManifestError as error:
+        return str(error)
 
 
 def context() -> dg.SensorEvaluationContext:
@@ -237,6 +264,48 @@ ERRATA = {
         lambda: dg.build_sensor_context(cursor="1").cursor,
         "1",
     ),
+    "D07 a cron tick without a cron": Erratum(
+        lambda: AC.cron_tick_passed(),
+        "TypeError: .*missing 1 required positional argument: 'cron_schedule'",
+        lambda: AC.cron_tick_passed("0 9 * * *", "America/New_York").name,
+        "cron_tick_passed(cron_schedule=0 9 * * *, cron_timezone=America/New_York)",
+    ),
+    "D18 a selection as text": Erratum(
+        lambda: AC.eager().ignore("orders"),
+        'ParameterCheckError: Param "selection" is not a AssetSelection',
+        lambda: AC.eager().ignore(dg.AssetSelection.assets("orders")) == AC.eager(),
+        False,
+    ),
+    "D19 the condition of what is downstream, in the singular": Erratum(
+        lambda: AC.any_downstream_condition(),
+        "AttributeError: .*any_downstream_condition",
+        lambda: AC.any_downstream_conditions().name,
+        "ANY_DOWNSTREAM_CONDITIONS",
+    ),
+    "D23 updates since a cron without a cron": Erratum(
+        lambda: AC.all_deps_updated_since_cron(),
+        "TypeError: .*missing 1 required positional argument: 'cron_schedule'",
+        lambda: AC.all_deps_updated_since_cron("0 9 * * *").get_label(),
+        "all_deps_updated_since_cron(0 9 * * *, UTC)",
+    ),
+    "F31 dbt's target beside the project": Erratum(
+        lambda: git_project(dbt={"target": "dev"}),
+        "ValidationError: .*dbt\n.*Extra inputs are not permitted",
+        lambda: git_project().target,
+        "dev",
+    ),
+    "F32 a token that is not there": Erratum(
+        lambda: git_project(token=f"{{{{ env.{UNSET} }}}}").token,
+        "None$",
+        lambda: git_project(token='{{ env("HOME") }}').token,
+        os.environ.get("HOME"),
+    ),
+    "F34 a manifest that nobody has prepared": Erratum(
+        lambda: dbt_models(NOWHERE / "target/manifest.json"),
+        "DagsterDbtManifestNotFoundError: .*does not exist",
+        lambda: says_what_to_run(NOWHERE).partition(" (")[0],
+        "The dbt project nowhere has no prepared manifest. Run `make manifest`",
+    ),
     "F17 an ellipsis for the configuration": Erratum(
         lambda: dg.RunRequest(run_key="1", run_config={...}),
         'ParameterCheckError: Param "run_config"',
@@ -270,3 +339,10 @@ def test_an_empty_prefix_has_no_contents(s3_server: S3Server) -> None:
     with pytest.raises(KeyError, match="Contents"):
         client.list_objects_v2(Bucket="shop", Prefix="nothing/")["Contents"]
     assert list(Bucket(client, "shop", "nothing/").walk()) == []
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_token_that_is_called_for_by_name_says_so_when_it_is_not_there() -> None:
+    """F32"""
+    with pytest.raises(Exception, match=f"Environment variable {UNSET} is not set"):
+        git_project(token=f'{{{{ env("{UNSET}") }}}}')

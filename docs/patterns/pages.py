@@ -31,8 +31,8 @@ def _index(found: list[dict[str, Any]]) -> Iterator[str]:
     yield "# Patterns"
     yield MADE
     yield (
-        "What documents about Dagster teach about sensors, as it works here. Each row says where the pattern lives and "
-        "which test fails if it breaks. A sensor of your own needs no row."
+        "What documents about Dagster teach about sensors and automation conditions, as it works here. Each row says "
+        "where the pattern lives and which test fails if it breaks. A sensor or condition of your own needs no row."
     )
     yield "\n".join(f"- **{name}**: {meaning}" for name, meaning in STATUS.items())
     for page in found:

@@ -13,7 +13,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
@@ -57,6 +57,11 @@ _LOG = logging.getLogger(__name__)
 
 class DaemonError(AssertionError):
     """A tick, a loop or a run failed, and the test did not expect it; the message has the error."""
+
+
+def frozen(now: datetime) -> AbstractContextManager[None]:
+    """Dagster's clock stands still at `now` (aware) for as long as this context lasts."""
+    return freeze_time(now)
 
 
 class HeldRunLauncher(SyncInMemoryRunLauncher):
@@ -512,7 +517,7 @@ class _InOrder(ThreadPoolExecutor):
         self._work: list[tuple[tuple[str, str], Future[Any], Callable[[], Any]]] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        instigator = next(each for each in args if hasattr(each, "selector_id") and hasattr(each, "handle"))
+        instigator = next(each for each in args if hasattr(each, "get_current_instigator_state"))
         future: Future[Any] = Future()
         if not self._names or instigator.name in self._names:
             self._work.append((_place(instigator), future, lambda: fn(*args, **kwargs)))

@@ -8,3 +8,9 @@ OFF_METADATA_KEY = "platform/off"
 
 Dagster's default status is STOPPED, so a stopped instigator does not tell a decision from an omission: this key does.
 """
+
+SHOWS_TAG = "platform/shows"
+"""Tag of an asset that is there to show how something behaves, named by the value; nobody waits until it is built.
+
+Whatever asks whether all assets are built leaves these out: they may stay missing or stale by design.
+"""

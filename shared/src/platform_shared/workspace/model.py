@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import TypeAdapter
 
+from platform_shared.workspace import SHOWS_TAG
+
 
 @dataclass(frozen=True)
 class AssetSnapshot:
@@ -27,6 +29,11 @@ class AssetSnapshot:
     tags: Mapping[str, str] = field(default_factory=dict)
     code_version: str | None = None
     pools: tuple[str, ...] = ()
+
+    @property
+    def shows(self) -> str | None:
+        """What it is there to show, if it is; such an asset need not be built for the workspace to be up to date."""
+        return self.tags.get(SHOWS_TAG)
 
 
 @dataclass(frozen=True)
