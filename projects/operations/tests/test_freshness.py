@@ -1,15 +1,12 @@
 """A table that gets too old is told to its owner once, and once more when it is fresh again: by the real daemons."""
 
-import json
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import dagster as dg
 import pytest
 
 from platform_shared.location import LOCATION_TAG
+from platform_shared.testing.graphql_server import graphql_server
 from platform_shared.testing.webhook import webhook_receiver
 from platform_shared.webserver import WEBSERVER_VARIABLE
 
@@ -115,7 +112,7 @@ def test_a_policy_that_is_taken_away_ends_the_breach(harness, receiver):
 def test_the_webserver_names_owner_and_policy(harness, receiver, monkeypatch):
     build(harness)
     harness.advance(TOO_LONG)
-    with webserver(harness) as url:
+    with graphql_server(harness) as url:
         monkeypatch.setenv(WEBSERVER_VARIABLE, url)
         look(harness)
     (breach,) = receiver.received
@@ -160,29 +157,3 @@ def test_a_sensor_that_fails_tick_after_tick_is_one_message_and_so_is_its_end(da
     weather["bad"] = False
     tick(3)
     assert [message["subject"] for message in receiver.received[1:]] == ["shops: the sensor till_sensor works again"]
-
-
-@contextmanager
-def webserver(harness):
-    """The GraphQL of the harness's workspace on a free port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = json.dumps(harness.graphql(asked["query"], asked["variables"])).encode()
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format, *arguments):
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/token"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
