@@ -54,13 +54,20 @@ def test_a_wrong_policy_is_answered_with_field_value_and_remedy(given: dict[str,
 
 def test_a_policy_in_words() -> None:
     window = {"__typename": "TimeWindowFreshnessPolicy", "failWindowSeconds": 180_000, "warnWindowSeconds": 93_600}
-    assert in_words(window) == "built at least every 2.1 days (a warning after 26 hours)"
-    assert in_words({**window, "warnWindowSeconds": None}) == "built at least every 2.1 days"
+    assert in_words(window) == "built at least every 50 hours (a warning after 26 hours)"
+    assert in_words({**window, "warnWindowSeconds": None}) == "built at least every 50 hours"
 
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(90, "90 seconds"), (120, "2 minutes"), (7200, "2 hours"), (86_400, "24 hours"), (1, "1 seconds")],
+    [
+        (90, "90 seconds"),
+        (120, "2 minutes"),
+        (7200, "2 hours"),
+        (86_400, "24 hours"),
+        (302_400, "3.5 days"),
+        (1, "1 seconds"),
+    ],
 )
 def test_a_span_in_words(seconds: int, told: str) -> None:
     assert span(seconds) == told

@@ -51,9 +51,9 @@ def in_words(policy: Mapping[str, Any]) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration for people: its largest unit, with one digit behind the point where that says something."""
-    for unit, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit:
+    """A duration for people: in days from three on, hours, minutes or seconds, with a digit behind the point if any."""
+    for least, unit, name in ((3 * 86_400, 86_400, "days"), (7_200, 3_600, "hours"), (120, 60, "minutes")):
+        if seconds >= least:
             amount = round(seconds / unit, 1)
             return f"{amount:.0f} {name}" if amount == int(amount) else f"{amount} {name}"
     return f"{seconds:.0f} seconds"

@@ -9,7 +9,7 @@ from platform_shared.settings import Home
 from platform_shared.testing.daemon import DaemonHarness
 from platform_shared.webserver import WebserverError
 from platform_shared.why.facts import facts_of
-from platform_shared.why.questions import DEFINITIONS, RUN, Process, key_of
+from platform_shared.why.questions import DEFINITIONS, Process, key_of
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 ASSET = "import dagster as dg\n\n\n@dg.asset(owners=['team:shops'])\ndef tills(): ...\n"
@@ -33,6 +33,5 @@ def test_it_loads_the_workspace_and_says_which_location_does_not(platform_home: 
     assert facts.who is not None
     assert (facts.who.owners, facts.who.location) == (("team:shops",), "fine")
     assert facts.location_errors["broken"].endswith("no such till")
-    assert ask(RUN, {"run": "none"}, definitions=False) == {"runOrError": {}}
     with pytest.raises(WebserverError, match="Cannot query field 'nothing'"):
         ask("{ nothing }", {}, definitions=False)

@@ -43,6 +43,9 @@ def daily() -> None: ...
 def by_hand() -> None: ...
 
 
+nightly_schedule = dg.ScheduleDefinition("nightly_schedule", target=[by_hand], cron_schedule="0 3 * * *")
+
+
 @pytest.fixture
 def why(open_why: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in SOUND:
@@ -52,7 +55,10 @@ def why(open_why: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
         executor=dg.in_process_executor,
     )
     finance = dg.Definitions(
-        assets=[takings, daily, by_hand], sensors=[automation_sensor("finance")], executor=dg.in_process_executor
+        assets=[takings, daily, by_hand],
+        sensors=[automation_sensor("finance")],
+        schedules=[nightly_schedule],
+        executor=dg.in_process_executor,
     )
     found = open_why(shops=shops, finance=finance)
     found.beat()
@@ -152,7 +158,7 @@ def test_what_keeps_a_condition_from_being_evaluated(why: Any) -> None:
         return str(told.hindrances[0])
 
     assert "finance_automation_sensor has not looked yet" in hindrance("marts/takings")
-    assert "has no automation condition" in hindrance("marts/by_hand")
+    assert "no automation condition. The schedule nightly_schedule asks" in hindrance("marts/by_hand")
     assert "made outside Dagster" in hindrance("raw/weather")
     why.skip = ("marts/takings",)
     assert "DAGSTER_SKIP_DECLARATIVE_AUTOMATION_KEYS names it" in hindrance("marts/takings")

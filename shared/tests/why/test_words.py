@@ -12,10 +12,10 @@ from platform_shared.why.facts import (
     Evaluation,
     Facts,
     FailedRun,
+    Instigator,
     Parent,
     Part,
     Said,
-    Sensor,
     Who,
     failed_run,
     failed_run_of,
@@ -25,7 +25,7 @@ from platform_shared.why.words import Report, lines, report, unknown
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 ASSET, INPUT = ("marts", "takings"), ("raw", "tills")
-SENSOR = Sensor("finance_automation_sensor", "finance", True, NOW - timedelta(seconds=4), None)
+SENSOR = Instigator("sensor", "finance_automation_sensor", "finance", True, NOW - timedelta(seconds=4), None)
 FACTS = Facts(
     asset=ASSET,
     now=NOW,
@@ -77,7 +77,11 @@ BUILDING = all_of(no(any_input(Said.YES, part("run_in_progress", Said.YES))))
     [
         (all_of(WANTED, no(any_input(Said.YES, part("missing", Said.YES)))), "raw/tills has never been built"),
         (BUILDING, "a run builds raw/tills now"),
-        (all_of(any_input(Said.NO, part("x", Said.NO))), "nothing under `ANY_DEPS_MATCH` is true"),
+        (all_of(any_input(Said.NO, part("x", Said.NO))), "not: x (raw/tills)"),
+        (
+            all_of(part("OR", Said.NO, part("x", Said.NO), operator="or", label="wanted")),
+            "nothing under `wanted` is true",
+        ),
         (all_of(of_input(Said.NO, part("newly_updated", Said.NO))), "raw/tills has not changed"),
         (all_of(no(part("newly_requested", Said.YES))), "marts/takings was requested in the look before"),
         (all_of(part("odd", Said.NO, label="the moon is full")), "not: the moon is full"),
@@ -144,7 +148,15 @@ def test_a_failed_blocking_check_is_told_though_the_condition_does_not_ask_for_i
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"condition": None}, "has no automation condition"),
+        ({"condition": None}, "has no automation condition, and no sensor or schedule asks for it"),
+        (
+            {"condition": None, "others": (replace(SENSOR, name="tills_sensor", error="no till"),)},
+            "The sensor tills_sensor asks for it (last tick 4 seconds ago, which failed: no till).",
+        ),
+        (
+            {"condition": None, "others": (replace(SENSOR, kind="schedule", running=False),)},
+            "The schedule finance_automation_sensor asks for it (it is stopped).",
+        ),
         ({"condition": None, "materializable": False}, "made outside Dagster"),
         ({"skipped": True}, "DAGSTER_SKIP_DECLARATIVE_AUTOMATION_KEYS"),
         ({"location_errors": {"finance": "SyntaxError: x\nmore"}}, "Location finance does not load: SyntaxError: x M"),

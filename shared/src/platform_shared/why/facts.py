@@ -96,9 +96,10 @@ class Parent:
 
 
 @dataclass(frozen=True)
-class Sensor:
-    """An automation sensor that looks at the asset, its last look, and the error of that."""
+class Instigator:
+    """A sensor or schedule (`kind`) that may ask for the asset, its last tick, and the error of that."""
 
+    kind: str
     name: str
     location: str
     running: bool
@@ -120,7 +121,10 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that is known of an asset. `who` is None for one that no loaded location defines."""
+    """All that is known of an asset. `who` is None for one that no loaded location defines.
+
+    `sensors` evaluate its condition; `others` ask for it or for a job with it in any other way.
+    """
 
     asset: Path
     now: datetime
@@ -134,7 +138,8 @@ class Facts:
     materialized: datetime | None = None
     policy: str | None = None
     freshness: str | None = None
-    sensors: tuple[Sensor, ...] = ()
+    sensors: tuple[Instigator, ...] = ()
+    others: tuple[Instigator, ...] = ()
     automation_heartbeat: datetime | None = None
     checks: tuple[Check, ...] = ()
     parents: tuple[Parent, ...] = ()
@@ -229,7 +234,8 @@ def facts_of(asset: Path, data: Mapping[str, Any], now: datetime, skip: Iterable
         materialized=_milliseconds(built[0]["timestamp"]) if built else None,
         policy=in_words(policy) if policy else None,
         freshness=fresh["freshnessStatus"] if fresh else None,
-        sensors=tuple(_sensor(each) for each in node["targetingInstigators"] if _is_automation(each)),
+        sensors=tuple(_instigator(each) for each in node["targetingInstigators"] if _is_automation(each)),
+        others=tuple(_instigator(each) for each in node["targetingInstigators"] if not _is_automation(each)),
         checks=_checks(node),
         parents=tuple(_parent(each["asset"], data) for each in node["dependencies"]),
         building=_building(asset, data),
@@ -290,11 +296,12 @@ def _is_automation(instigator: Mapping[str, Any]) -> bool:
     return instigator["__typename"] == "Sensor" and instigator["sensorType"] in ("AUTOMATION", "AUTO_MATERIALIZE")
 
 
-def _sensor(sensor: Mapping[str, Any]) -> Sensor:
-    state = sensor["sensorState"]
+def _instigator(found: Mapping[str, Any]) -> Instigator:
+    state = found["sensorState"] if found["__typename"] == "Sensor" else found["scheduleState"]
     tick = next(iter(state["ticks"]), None)
-    return Sensor(
-        sensor["name"],
+    return Instigator(
+        str(found["__typename"]).lower(),
+        found["name"],
         state["repositoryLocationName"],
         state["status"] == "RUNNING",
         instant(tick["timestamp"]) if tick else None,

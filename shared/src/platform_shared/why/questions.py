@@ -20,6 +20,9 @@ fragment Who on AssetNode {
   repository { location { name } }
   isPartitioned
 }
+fragment State on InstigationState {
+  status repositoryLocationName ticks(limit: 1) { status timestamp error { message causes { message } } }
+}
 fragment Checks on AssetNode {
   assetChecksOrError { __typename ... on AssetChecks { checks { name blocking
     executionForLatestMaterialization { status runId timestamp evaluation { description } } } } }
@@ -44,9 +47,9 @@ query Why($key: AssetKeyInput!, $limit: Int!) {
     freshnessStatusInfo { freshnessStatus }
     assetMaterializations(limit: 1) { timestamp runId partition }
     ...Checks
-    targetingInstigators { __typename ... on Sensor { name sensorType
-      sensorState { status repositoryLocationName
-        ticks(limit: 1) { status timestamp error { message causes { message } } } } } }
+    targetingInstigators { __typename
+      ... on Sensor { name sensorType sensorState { ...State } }
+      ... on Schedule { name scheduleState { ...State } } }
     dependencies { asset { ...Who ...Checks
       assetMaterializations(limit: 1) { timestamp runId partition } } }
   } }

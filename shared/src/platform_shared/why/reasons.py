@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from platform_shared.why.facts import Facts, Part, Path, Said
+from platform_shared.freshness import span
+from platform_shared.why.facts import Facts, Instigator, Part, Path, Said
 
 SILENT_AFTER = timedelta(minutes=3)
 """The daemon notes every thirty seconds that it is there."""
@@ -50,10 +51,13 @@ def _why_not(part: Part) -> Iterator[Reason]:
             yield from _why_not(child)
     elif part.operator == "not":
         yield from _why(part.children[0])
+    elif part.operator == "or" and part.children and part.label is None:
+        for child in part.children:
+            yield from _why_not(child)
     elif _names_one_thing(part):
         yield from _why_not(part.children[0])
     else:
-        # Of alternatives none was true, and none is the reason; a memory (`since`) is told as a whole.
+        # Of alternatives with a name none was true, and none is the reason; a memory (`since`) is told as a whole.
         yield Reason(part, yes=False)
 
 
@@ -105,13 +109,28 @@ def silences(facts: Facts) -> list[Silence]:
                     "Ask its owner; a sensor or a report of an external system tells of new data.",
                 )
             ]
+        if facts.others:
+            asking = " ".join(_asks(other, facts) for other in facts.others)
+            return [Silence(f"{facts.who.name} has no automation condition.", asking)]
         return [
             Silence(
-                f"{facts.who.name} has no automation condition: nothing rebuilds it by itself.",
+                f"{facts.who.name} has no automation condition, and no sensor or schedule asks for it.",
                 "Give it one of platform_shared.automation, or a schedule or sensor of its own.",
             )
         ]
     return [*_location(facts), *_environment(facts), *_sensors(facts), *_daemon(facts)]
+
+
+def _asks(other: Instigator, facts: Facts) -> str:
+    looked = f"last tick {age(facts.now, other.looked)} ago" if other.looked else "it has not ticked yet"
+    state = looked if other.running else "it is stopped"
+    error = f", which failed: {other.error}" if other.running and other.error else ""
+    return f"The {other.kind} {other.name} asks for it ({state}{error})."
+
+
+def age(now: datetime, then: datetime) -> str:
+    """How long ago it was, in words; the database's clock may be ahead of ours."""
+    return span(max(0.0, (now - then).total_seconds()))
 
 
 def _location(facts: Facts) -> Iterator[Silence]:

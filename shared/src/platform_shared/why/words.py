@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from platform_shared.freshness import span
 from platform_shared.why.facts import Check, Evaluation, Facts, FailedRun, Parent, Part, Path, Said
-from platform_shared.why.reasons import Reason, holding_up, silences, without_record
+from platform_shared.why.reasons import Reason, age, holding_up, silences, without_record
 
 _SEVERAL = 5
 
@@ -117,8 +116,9 @@ def lines(told: Report, now: datetime) -> Iterator[str]:
     yield from told.notes
     for number, look in enumerate(told.looks):
         because = f": {'; '.join(look.because)}" if look.because else ""
-        yield ""
-        yield f"{look.at:%Y-%m-%d %H:%M:%S} UTC ({_age(now, look.at)} ago)  {look.outcome}{because}"
+        if number < 2:
+            yield ""
+        yield f"{look.at:%Y-%m-%d %H:%M:%S} UTC ({age(now, look.at)} ago)  {look.outcome}{because}"
         if number == 0:
             yield from (f"  {line.said:<10}{'  ' * line.depth}{line.text}" for line in look.parts)
 
@@ -131,7 +131,7 @@ def _verdict(
     if _requested(facts, newest):
         what = f" ({', '.join(map(_run_or_backfill, newest.run_ids))})" if newest.run_ids else ""
         return f"Its newest recorded evaluation requested it{what}."
-    if waits and all(_is_idle(reason) for reason in reasons):
+    if waits and all(_is_idle(facts, reason) for reason in reasons):
         return "It was not requested, because nothing asks for it:"
     return "It was not requested. It waits for:" if waits else "It was not requested."
 
@@ -146,9 +146,9 @@ def _requested(facts: Facts, evaluation: Evaluation) -> bool:
     return bool(evaluation.requested) and (facts.partition is None or evaluation.condition.said is Said.YES)
 
 
-def _is_idle(reason: Reason) -> bool:
+def _is_idle(facts: Facts, reason: Reason) -> bool:
     """Of several reasons to build it there is none."""
-    return reason.part.operator == "or" and not reason.yes
+    return reason.part.operator == "or" and not reason.yes and reason.asset == facts.asset
 
 
 def _waits(facts: Facts, reasons: Sequence[Reason]) -> list[Wait]:
@@ -214,11 +214,11 @@ def _check_details(check: Check) -> Iterator[str]:
 def _notes(facts: Facts, newest: Evaluation | None) -> Iterator[str]:
     looked = max((sensor.looked for sensor in facts.sensors if sensor.looked), default=None)
     if newest is not None and looked is not None:
-        age = _age(facts.now, looked)
+        ago = age(facts.now, looked)
         if looked > newest.at:
-            yield f"The last look was {age} ago; nothing has changed since the record of {newest.at:%H:%M:%S} UTC."
+            yield f"The last look was {ago} ago; nothing has changed since the record of {newest.at:%H:%M:%S} UTC."
         else:
-            yield f"The last look was {age} ago."
+            yield f"The last look was {ago} ago."
     if facts.building:
         yield f"Being built now: {', '.join(facts.building)}."
     if facts.failed is not None:
@@ -278,11 +278,6 @@ def _text(part: Part) -> str:
     if part.operator == "not" and part.children:
         return f"not: {_text(part.children[0])}"
     return part.text.strip("()") if part.text.count("(") == 1 else part.text
-
-
-def _age(now: datetime, then: datetime) -> str:
-    # The database's clock may be ahead of ours.
-    return span(max(0.0, (now - then).total_seconds()))
 
 
 def _whose(owners: Sequence[str], location: str | None) -> str:
