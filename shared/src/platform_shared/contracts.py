@@ -6,6 +6,7 @@ is private to its location.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -25,7 +26,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """A table that its owner keeps as described here. `owner` is the location (and team) that materializes it."""
+    """A table that its owner keeps as described here. `owner` is the location (and team) that materializes it.
+
+    `freshness` says how old its newest materialization may be; a breach is told to the owner.
+    """
 
     schema: str
     table: str
@@ -33,6 +37,7 @@ class Contract:
     description: str
     columns: tuple[Column, ...]
     partitions: dg.PartitionsDefinition[str] | None = None
+    freshness: dg.FreshnessPolicy | None = None
 
     @property
     def key(self) -> dg.AssetKey:
@@ -76,6 +81,7 @@ class Contract:
             owners=[f"team:{self.owner}"],
             kinds=set(kinds),
             partitions_def=self.partitions,
+            freshness_policy=self.freshness,
             metadata=self.metadata(),
             **attributes,
         )
@@ -91,6 +97,8 @@ RAW_ORDER_LINES = Contract(
     owner="ingestion",
     description="Lines of all store orders as the stores sent them; one row a basket and product on a business day.",
     partitions=BUSINESS_DAYS,
+    # Stores send every day but 25 December.
+    freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)),
     columns=(
         Column("household_id", "BIGINT", "Household that bought.", required=True),
         Column("store_id", "BIGINT", "Store that sold.", required=True),
@@ -129,6 +137,7 @@ RAW_PROMOTIONS = Contract(
     owner="ingestion",
     description="Products on display or in the mailer of a store in a week; one row a product, store, week and place.",
     partitions=BUSINESS_WEEKS,
+    freshness=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=9), warn_window=timedelta(days=8)),
     columns=(
         Column("product_id", "BIGINT", "Product promoted.", required=True),
         Column("store_id", "BIGINT", "Store that promoted it.", required=True),

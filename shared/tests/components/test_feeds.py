@@ -71,10 +71,22 @@ def test_a_wrong_value_is_answered_with_field_value_and_remedy(line: str, said: 
         (("BIGINT", "BIGINT); DROP TABLE x"), "The type of column sku is"),
         (("name: price", "name: SKU"), "table.columns names sku more than once"),
         (("name: price", "name: ''"), "table.columns.name is ''"),
+        (("owner: ingestion", "owner: ingestion\n  freshness: {}"), "table.freshness is {}. Give either"),
+        (
+            ("owner: ingestion", "owner: ingestion\n  freshness: {fail_after_hours: -3}"),
+            "table.freshness.fail_after_hours is -3.0. Use a number of hours",
+        ),
+        (("owner: ingestion", "owner: ingestion\n  freshness: {fail_after: 3}"), "fail_after"),
     ],
 )
 def test_a_wrong_table_is_answered(change: tuple[str, str], said: str) -> None:
     assert said in answer(FileFeedComponent, DESCRIBED.replace(*change))
+
+
+def test_a_table_says_how_old_it_may_be() -> None:
+    yaml = DESCRIBED.replace("owner: ingestion", "owner: ingestion\n  freshness: {fail_after_hours: 30}")
+    feed = FileFeedComponent.resolve_from_yaml(yaml).build_feed()
+    assert feed.contract.spec().freshness_policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30))
 
 
 def test_an_interval_from_the_environment_is_not_silently_zero() -> None:

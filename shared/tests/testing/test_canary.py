@@ -39,6 +39,7 @@ IMPORTED: dict[str, tuple[str, ...]] = {
     "dagster._daemon.asset_daemon.AssetDaemon": ("settings", "pre_sensor_interval_seconds"),
     "dagster._daemon.auto_run_reexecution.event_log_consumer.EventLogConsumerDaemon": (),
     "dagster._daemon.backfill.execute_backfill_iteration": ("workspace_process_context", "logger"),
+    "dagster._daemon.freshness.FreshnessDaemon": ("interval_seconds",),
     "dagster._daemon.run_coordinator.queued_run_coordinator_daemon.QueuedRunCoordinatorDaemon": ("interval_seconds",),
     "dagster._daemon.sensor.execute_sensor_iteration": (
         "workspace_process_context",
@@ -85,6 +86,7 @@ USED: dict[str, tuple[str, ...]] = {
     "dagster._daemon.auto_run_reexecution.event_log_consumer.EventLogConsumerDaemon.run_iteration": (
         "workspace_process_context",
     ),
+    "dagster._daemon.freshness.FreshnessDaemon.run_iteration": ("workspace_process_context",),
     "dagster._daemon.run_coordinator.queued_run_coordinator_daemon.QueuedRunCoordinatorDaemon.run_iteration": (
         "workspace_process_context",
         "fixed_iteration_time",

@@ -44,6 +44,20 @@ class ColumnAttributes(dg.Model, dg.Resolvable):
     required: bool = False
 
 
+class FreshnessAttributes(dg.Model, dg.Resolvable):
+    """How old the table may be: `fail_after_hours`, or `deadline_cron` with `made_within_hours`."""
+
+    fail_after_hours: Annotated[
+        float | None, Field(description="Hours without a materialization after which the owner is told.")
+    ] = None
+    warn_after_hours: Annotated[float | None, Field(description="Hours after which the web page warns.")] = None
+    deadline_cron: Annotated[str | None, Field(description='Deadlines instead, such as "0 8 * * *".')] = None
+    made_within_hours: Annotated[
+        float | None, Field(description="Hours before a deadline in which a materialization counts.")
+    ] = None
+    timezone: Annotated[str | None, Field(description="Of the deadlines; New York by default.")] = None
+
+
 class TableAttributes(dg.Model, dg.Resolvable):
     """A raw table that no other location reads, so that it has no contract: described where it is filled."""
 
@@ -53,6 +67,15 @@ class TableAttributes(dg.Model, dg.Resolvable):
     partitions: Annotated[
         Literal["daily", "weekly"] | None, Field(description="Business days or weeks, New York; none by default.")
     ] = None
+    freshness: Annotated[
+        FreshnessAttributes | None, Field(description="How old the table may be; not judged by default.")
+    ] = None
+
+
+def _freshness(given: FreshnessAttributes | None) -> dg.FreshnessPolicy | None:
+    from platform_shared.freshness import freshness_policy
+
+    return freshness_policy(given.model_dump(exclude_none=True), "table.freshness") if given is not None else None
 
 
 def _check_table(table: TableAttributes) -> None:
@@ -70,6 +93,7 @@ def _check_table(table: TableAttributes) -> None:
     names = [column.name.lower() for column in table.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"table.columns names {', '.join(twice)} more than once. Name each column once.")
+    _freshness(table.freshness)
 
 
 class FeedComponent(dg.Component, dg.Model, dg.Resolvable):
@@ -206,6 +230,7 @@ class FeedComponent(dg.Component, dg.Model, dg.Resolvable):
             description=self.table.description,
             columns=tuple(Column(c.name, c.type, c.description, c.required) for c in self.table.columns),
             partitions={None: None, "daily": BUSINESS_DAYS, "weekly": BUSINESS_WEEKS}[self.table.partitions],
+            freshness=_freshness(self.table.freshness),
         )
 
 

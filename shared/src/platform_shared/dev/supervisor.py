@@ -27,6 +27,7 @@ from platform_shared.dev.sockets import private_folder
 from platform_shared.dev.stopping import Impatience, stop
 from platform_shared.dev.world import DEMO_MODULE, made_known, object_store, world_arguments
 from platform_shared.settings import Home
+from platform_shared.webserver import WEBSERVER_VARIABLE
 from platform_shared.workspace.loading import interpreter
 from platform_shared.workspace.projects import Project
 
@@ -68,10 +69,12 @@ class Supervisor:
         self._background = Background()
         told = child_environment(os.environ, options.home, options.root)
         self._store = object_store(told) if options.s3 else None
+        self._prefix = f"/{secrets.token_hex(8)}"
         self._provided = self._store.environment if self._store else {}
+        if options.port is not None:
+            self._provided[WEBSERVER_VARIABLE] = f"http://{HOST}:{options.port}{self._prefix}"
         self.environment = self._provided | told
         """What all children get; those of a project may get more."""
-        self._prefix = f"/{secrets.token_hex(8)}"
         self._folder = private_folder()
         self._others: dict[str, Child] = {}
         self._deaths: dict[str, list[float]] = {}
@@ -152,7 +155,7 @@ class Supervisor:
         loaded = await self._load_all(SECONDS_FOR_SLOW_LOCATIONS)
         self._keep(webserver)
         await self._page_answers(port)
-        base_url = f"http://{HOST}:{port}{self._prefix}"
+        base_url = self._provided[WEBSERVER_VARIABLE]
         self._crew.say(*announcements.ready(base_url, time.monotonic() - began, loaded, len(self._locations)))
         await self._start_daemon()
         demo = self._options.demo and importlib.util.find_spec(DEMO_MODULE) is not None

@@ -28,6 +28,19 @@ class Outbox:
         with self._engine.begin() as connection:
             return put_message(connection, message, now)
 
+    def unpaired(self, prefix: str, first: str, second: str) -> list[Message]:
+        """Messages `<prefix>…<first>` whose counterpart, with `second` in place of `first`, is not there; by key."""
+        counterpart = MESSAGES.alias()
+        name = sa.func.left(MESSAGES.c.key, sa.func.length(MESSAGES.c.key) - len(first)).concat(second)
+        query = (
+            sa.select(MESSAGES)
+            .where(MESSAGES.c.key.startswith(prefix, autoescape=True), MESSAGES.c.key.endswith(first, autoescape=True))
+            .where(~sa.exists().where(counterpart.c.key == name))
+            .order_by(MESSAGES.c.key)
+        )
+        with self._engine.begin() as connection:
+            return [Message(row.key, row.route, row.subject, row.body) for row in connection.execute(query)]
+
     def deliver(
         self, send: Callable[[Message], None], now: datetime, *, limit: int = 50, seconds: float = 20.0
     ) -> tuple[int, list[str]]:

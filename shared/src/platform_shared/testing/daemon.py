@@ -33,6 +33,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.asset_daemon import AssetDaemon
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.freshness import FreshnessDaemon
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from dagster._daemon.sensor import execute_sensor_iteration, get_elapsed
 from dagster._daemon.utils import DaemonErrorCapture
@@ -202,6 +203,11 @@ class DaemonHarness:
         self._pass_retries()
         self._finish([], may_fail)
         return [run for run in self.runs() if run.run_id not in before]
+
+    def tick_freshness(self) -> None:
+        """One look at the freshness policies of all assets; `tick_all` leaves it out."""
+        _exhaust(FreshnessDaemon(interval_seconds=30).run_iteration(self._workspace))
+        self._finish([], may_fail=False)
 
     def tick_all(self, *, may_fail: bool = False) -> list[Tick]:
         """One look of every loop at the same instant: sensors, automation, schedules, backfills, retries."""
@@ -373,6 +379,12 @@ class DaemonHarness:
     def backfills(self) -> list[Any]:
         """All backfills, newest first."""
         return list(self._instance.get_backfills())
+
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
+        """What a webserver over this workspace answers."""
+        from dagster_graphql.cli import execute_query
+
+        return execute_query(self._workspace, query, variables)
 
     # --- inside
 
