@@ -86,7 +86,7 @@ def test_an_option_that_makes_no_sense_is_refused_without_a_traceback(tmp_path: 
 
 @pytest.mark.parametrize(
     ("days", "weeks"),
-    [("0", []), ("1", ["2025-06-23"]), ("14", ["2025-06-16", "2025-06-23"])],
+    [("0", ["2025-06-30"]), ("1", ["2025-06-30"]), ("14", ["2025-06-16", "2025-06-23", "2025-06-30"])],
 )
 def test_with_an_endpoint_the_bucket_is_filled_after_the_files(
     tmp_path: Path, s3_server: S3Server, days: str, weeks: list[str]

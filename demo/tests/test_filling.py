@@ -15,7 +15,7 @@ from platform_shared.testing.s3_server import S3Server
 
 HOUSEHOLDS = {thing.key for thing in household_objects()}
 FIRST = date(2025, 7, 6)
-START = datetime(2025, 7, 14, 12, tzinfo=UTC)
+START = datetime(2025, 7, 13, 12, tzinfo=UTC)
 WEEKS = [date(2025, 6, 30), date(2025, 7, 7)]
 KEYS = HOUSEHOLDS | {promotions_key(monday) for monday in WEEKS}
 
@@ -187,8 +187,8 @@ def test_live_an_object_comes_again_with_its_lines_in_another_order(
     assert len(said(capsys)[1]) == 10
 
 
-def test_a_week_comes_when_it_is_over(s3_server: S3Server, capsys: pytest.CaptureFixture[str]) -> None:
-    before_midnight = datetime(2025, 7, 14, 4, tzinfo=UTC) - timedelta(seconds=30)
+def test_a_week_comes_when_it_begins(s3_server: S3Server, capsys: pytest.CaptureFixture[str]) -> None:
+    before_midnight = datetime(2025, 7, 7, 4, tzinfo=UTC) - timedelta(seconds=30)
     seen = []
     world = World(s3_server.endpoint_url, minutes=1, start=before_midnight)
     nth = round(30 / LOOK_EVERY_SECONDS)

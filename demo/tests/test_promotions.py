@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from demo_world.calendar import CYCLE_DAYS
 from demo_world.promotions import (
     SOURCE_WEEKS,
-    complete_weeks,
+    begun_weeks,
     monday_of,
     promotions_object,
     source_week,
@@ -104,13 +104,13 @@ def test_a_week_that_is_not_in_the_data_is_refused(week: int) -> None:
 @pytest.mark.parametrize(
     ("first", "now", "mondays"),
     [
-        ("2025-07-01", "2025-07-06T23:59:59-04:00", []),
-        ("2025-07-01", "2025-07-07T00:00:00-04:00", ["2025-06-30"]),
-        ("2025-07-06", "2025-07-07T00:00:00-04:00", ["2025-06-30"]),
-        ("2025-07-07", "2025-07-13T12:00:00-04:00", []),
-        ("2025-06-30", "2025-07-14T12:00:00-04:00", ["2025-06-30", "2025-07-07"]),
-        ("2025-06-29", "2025-07-14T12:00:00-04:00", ["2025-06-23", "2025-06-30", "2025-07-07"]),
+        ("2025-07-08", "2025-07-06T12:00:00-04:00", []),
+        ("2025-07-01", "2025-07-06T23:59:59-04:00", ["2025-06-30"]),
+        ("2025-07-01", "2025-07-07T00:00:00-04:00", ["2025-06-30", "2025-07-07"]),
+        ("2025-07-06", "2025-07-07T00:00:00-04:00", ["2025-06-30", "2025-07-07"]),
+        ("2025-07-07", "2025-07-13T12:00:00-04:00", ["2025-07-07"]),
+        ("2025-06-29", "2025-07-13T12:00:00-04:00", ["2025-06-23", "2025-06-30", "2025-07-07"]),
     ],
 )
-def test_a_week_is_there_when_its_sunday_is_over_in_new_york(first: str, now: str, mondays: list[str]) -> None:
-    assert [str(monday) for monday in complete_weeks(date.fromisoformat(first), new_york(now))] == mondays
+def test_a_week_is_there_when_its_monday_begins_in_new_york(first: str, now: str, mondays: list[str]) -> None:
+    assert [str(monday) for monday in begun_weeks(date.fromisoformat(first), new_york(now))] == mondays

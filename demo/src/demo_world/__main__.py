@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,9 +30,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     clock = _clock(options.now)
     try:
-        data_day(business_day(clock()))
+        today = business_day(clock())
+        data_day(today)
         past = last_complete_trading_days(clock(), options.days)
-        filler = _filler(options.s3_endpoint, _first_day_of_weeks(past, business_day(clock())), clock, stop)
+        filler = _filler(options.s3_endpoint, past[0] if past else today, clock, stop)
     except ValueError as error:
         parser.error(str(error))
     landing: Path = options.landing / FEED
@@ -51,11 +52,6 @@ def main(arguments: list[str]) -> int:
             player.play_live(options.per_minute)
         return 0
     return 0 if filler is None or filler.play_past(S3_PATIENCE_SECONDS) or stop.wait(0) else 1
-
-
-def _first_day_of_weeks(past: Sequence[date], today: date) -> date:
-    """Weeks that end on this day or later are played: those of the past days, and the last complete one at least."""
-    return min(past[0], today - timedelta(days=7)) if past else today
 
 
 def _filler(endpoint_url: str | None, first: date, clock: Callable[[], datetime], stop: StopSignal) -> "Filler | None":

@@ -16,8 +16,8 @@ SEND_AGAIN_EVERY = timedelta(minutes=5)
 class Filler:
     """Puts into the bucket what should be there by now and is not, until `wait` says stop.
 
-    That is all households, and the promotions of each week that is over and ended on the day `first` or later. Each of
-    the two, of promotions each week, is reported on stdout, as a line of JSON, once it is there for the first time.
+    That is all households, and the promotions of each week that has begun and ended on the day `first` or later. Each
+    of the two, of promotions each week, is reported on stdout, as a line of JSON, once it is there for the first time.
     What S3 does not do is told on stderr once, and tried again.
     """
 
@@ -74,7 +74,7 @@ class Filler:
                     return False
                 self._bucket.put(thing)
         self._note_households()
-        for monday in promotions.complete_weeks(self._first, self._clock()):
+        for monday in promotions.begun_weeks(self._first, self._clock()):
             key = promotions.promotions_key(monday)
             if key in there and key in self._was_there:
                 continue

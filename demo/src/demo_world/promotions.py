@@ -52,12 +52,13 @@ def source_week(monday: date) -> int:
     return (began - _FIRST_MONDAY) // _WEEK + 1
 
 
-def complete_weeks(first: date, now: datetime) -> list[date]:
-    """The Mondays of the weeks that are over at `now` and that ended on the day `first` or later, oldest first."""
+def begun_weeks(first: date, now: datetime) -> list[date]:
+    """The Mondays of the weeks that have begun at `now` and that ended on the day `first` or later, oldest first:
+    promotions are known when their week begins."""
     today = business_day(now)
     monday = first - timedelta(days=first.weekday())
     mondays = []
-    while monday + _WEEK <= today:
+    while monday <= today:
         mondays.append(monday)
         monday += _WEEK
     return mondays
