@@ -48,7 +48,8 @@ def _input_changed_by_backfill() -> Condition:
     own = _AC.backfill_in_progress() | _AC.any_new_update_has_run_tags(tag_keys=_BACKFILL)
     entered = _AC.backfill_in_progress().newly_true()
     apart = _AC.any_deps_match(entered).since(entered).with_label("an input entered a backfill later than the asset")
-    changed = _AC.any_deps_match(_AC.any_new_update_has_run_tags(tag_keys=_BACKFILL))
+    # Without `newly_updated` in front, Dagster would ask its database about each input in each look.
+    changed = _AC.any_deps_match(_AC.newly_updated() & _AC.any_new_update_has_run_tags(tag_keys=_BACKFILL))
     return (changed & (apart | (~own).with_label("the asset is in no backfill"))).with_label(
         "an input changed, not in a backfill of the asset"
     )
