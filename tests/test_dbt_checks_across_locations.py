@@ -8,6 +8,8 @@ import pytest
 from platform_shared.contracts import COUPON_USAGE, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
 from platform_shared.warehouse import TableName, Warehouse, create_table
 
+pytestmark = pytest.mark.timeout(900)
+
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 DAY = "2026-03-03"
 REPORT = dg.AssetKey(["reports", "coupon_report"])

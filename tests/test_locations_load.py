@@ -30,8 +30,10 @@ print(json.dumps(sorted(name for name in sys.modules if "." not in name)))
 """
 
 
-def load(module: str, attribute: str = "defs", path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+def load(
+    module: str, attribute: str = "defs", path: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **variables}
     if path is not None:
         environment["PYTHONPATH"] = str(path)
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", LOAD, module, attribute]
@@ -51,6 +53,12 @@ def test_a_location_loads_by_itself(location):
         heavy |= {"dbt", "dagster_dbt"}
     assert not modules & heavy
     assert "Warning" not in done.stderr
+
+
+def test_dbt_is_not_parsed_under_dg_either():
+    # dagster-dbt's own component parses whenever a command of `dg` or `dagster dev` loads it.
+    done = load("analytics.definitions", DAGSTER_IS_DEV_CLI="1")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

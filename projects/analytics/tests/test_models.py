@@ -3,11 +3,14 @@
 import subprocess
 
 import dagster as dg
+import pytest
 
 from analytics.dbt_project import DBT_PROJECT_DIR
 from platform_shared.contracts import COUPON_USAGE, DAILY_SALES, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
 from platform_shared.dbt.executable import dbt_executable
 from platform_shared.dbt.running import PARSED, dbt_environment
+
+pytestmark = pytest.mark.timeout(900)
 
 BY_DAY = {"staging/stg_order_lines", "intermediate/int_baskets", "marts/daily_sales", "marts/coupon_usage"}
 BY_WEEK = {"intermediate/int_product_sales", "marts/weekly_sales", "marts/promotion_lift"}
