@@ -61,6 +61,12 @@ def test_a_named_sensor_that_runs_takes_the_place_of_dagsters_own(location: Loca
     assert {each.name for each in both} == {"s", STOCK}, "what it does not target is left to Dagster's own, stopped"
 
 
+def test_two_sensors_for_one_asset_do_not_load() -> None:
+    everything = dg.AutomationConditionSensorDefinition("t", target=dg.AssetSelection.all())
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="overlapping asset selections"):
+        dg.Definitions(chain(), sensors=[sensor(), everything]).get_repository_def()
+
+
 def test_a_chain_of_one_location_and_equal_partitions_is_one_run(location: Location) -> None:
     platform = location(*chain(), sensors=[sensor(run_tags={"team": "gallery"})])
     asked(platform)
