@@ -76,6 +76,17 @@ def open_ones(outbox: Outbox, prefix: str) -> list[Message]:
     return outbox.unpaired(prefix, _BEGAN, _ENDED)
 
 
-def tell(outbox: Outbox, messages: Collection[Message], now: datetime) -> int:
-    """Stores the messages; how many were new."""
-    return sum(outbox.put(message, now) for message in messages)
+def tell(
+    outbox: Outbox,
+    told: Collection[Message],
+    troubles: Collection[Trouble],
+    endings: Mapping[str, Ending],
+    now: datetime,
+) -> int:
+    """Stores the messages that are missing, given the open ones (`told`); how many were new.
+
+    An end waits until its beginning is delivered: the outbox does not keep an order.
+    """
+    held = {second_key(message.key) for message in outbox.undelivered()}
+    missing = transitions(told, troubles, endings)
+    return sum(outbox.put(message, now) for message in missing if message.key not in held)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from platform_shared.freshness import span
 from platform_shared.why.facts import Facts, Instigator, Part, Path, Said
 
-SILENT_AFTER = timedelta(minutes=3)
+SILENT_AFTER = timedelta(minutes=2)
 """The daemon notes every thirty seconds that it is there."""
 
 RECORDS_ARE_KEPT_DAYS = 30
