@@ -1,8 +1,8 @@
 """Data landed before the platform was started for the first time: every asset turns green, and nobody touches anything.
 
 Then a late file rebuilds what it touches and nothing else; a file that breaks a blocking check stops what depends on
-it, and `platform why` says so; and the repaired file turns all green again. It runs on this checkout as `make dev` does,
-and looks through the web page's GraphQL. The expected sums are computed from the source by itself.
+it, and `platform why` says so; and the repaired file turns all green again. It runs on this checkout as `make dev`
+does, and looks through the web page's GraphQL. The expected sums are computed from the source by itself.
 """
 
 import importlib.util

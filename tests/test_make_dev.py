@@ -27,6 +27,7 @@ import pytest
 from platform_shared.dev.world import provided_by
 from platform_shared.postgres import embedded_is_running, stop_embedded
 from platform_shared.settings import Home
+from platform_shared.webserver import WEBSERVER_VARIABLE, ask
 
 REPOSITORY = Path(__file__).parents[1]
 PLATFORM = Path(sys.executable).with_name("platform")
@@ -437,6 +438,7 @@ def test_the_demo_world_brings_an_s3_server_which_all_know_and_which_comes_back_
     for word in ("alpha", "daemon", "webserver", "demo_world"):
         assert dev.told_of_s3(word) == told
     assert told.items() <= provided_by(workspace.home).items()
+    assert ask(provided_by(workspace.home)[WEBSERVER_VARIABLE], "{ version }", {}) == {"version": dg.__version__}
     supervisor_locations_daemon_page_demo_s3 = 1 + 2 + 1 + 1 + 1 + 1
     until(lambda: len(dev.processes()) == supervisor_locations_daemon_page_demo_s3)
     dead.kill()

@@ -67,6 +67,21 @@ def test_a_breach_is_one_message_and_so_is_its_end(harness, receiver):
     assert again["route"] == "shops"
 
 
+def test_an_end_never_comes_before_its_beginning(harness, receiver):
+    receiver.status = 503
+    build(harness)
+    harness.advance(TOO_LONG)
+    look(harness)
+    build(harness)
+    look(harness)
+    receiver.status = 200
+    look(harness, times=3)
+    assert [message["subject"] for message in receiver.received] == [
+        "raw/receipts is too old",
+        "raw/receipts is fresh again",
+    ]
+
+
 def test_the_next_breach_is_told_anew(harness, receiver):
     for _ in range(2):
         build(harness)

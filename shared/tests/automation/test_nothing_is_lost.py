@@ -7,7 +7,7 @@ made of `first`, `last` of `mid` and `second`; both follow their inputs.
 import math
 import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest

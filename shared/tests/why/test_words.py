@@ -126,6 +126,7 @@ def test_what_is_beside_the_point_is_named_only_if_it_stands_alone() -> None:
 
 def test_a_condition_that_was_true_is_held_up_by_nothing() -> None:
     assert holding_up(all_of(WANTED, said=Said.YES)) == []
+    assert holding_up(part("OR", Said.YES, part("x", Said.NO), operator="or", label="wanted")) == []
 
 
 def test_the_age_of_the_record_and_that_nothing_changed_since() -> None:
@@ -138,7 +139,8 @@ def test_the_age_of_the_record_and_that_nothing_changed_since() -> None:
 
 def test_a_failed_blocking_check_is_told_though_the_condition_does_not_ask_for_it() -> None:
     check = Check("sums_up", "EXECUTION_FAILED", "0123456789", NOW, "two tills\nare out")
-    parent = replace(FACTS.parents[0], checks=(check,))
+    passed = Check("is_whole", "SUCCEEDED", "0123456789", NOW)
+    parent = replace(FACTS.parents[0], checks=(passed, check))
     (wait,) = told(all_of(part("x", Said.YES), said=Said.YES), replace(FACTS, parents=(parent,)), requested=1).waits
     assert wait.what == "the blocking check sums_up of raw/tills failed"
     assert wait.owners == ("team:shops",)

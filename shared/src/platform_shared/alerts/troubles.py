@@ -54,7 +54,7 @@ def transitions(
 ) -> list[Message]:
     """The messages that are missing, given the open ones (`told`) and how the subjects are now.
 
-    A subject that is neither in trouble nor has an ending is not known now: nothing is said of it.
+    A subject is in trouble or has an ending, or nothing is known of it now: then nothing is said.
     """
     open_subjects = {subject_of(message.key) for message in told}
     began = [
@@ -62,11 +62,10 @@ def transitions(
         for trouble in troubles
         if trouble.subject not in open_subjects
     ]
-    in_trouble = {trouble.subject for trouble in troubles}
     ended = [
         Message(second_key(message.key), message.route, endings[subject].text, endings[subject].body)
         for message in told
-        if (subject := subject_of(message.key)) in endings and subject not in in_trouble
+        if (subject := subject_of(message.key)) in endings
     ]
     return [*began, *ended]
 
@@ -76,6 +75,17 @@ def open_ones(outbox: Outbox, prefix: str) -> list[Message]:
     return outbox.unpaired(prefix, _BEGAN, _ENDED)
 
 
-def tell(outbox: Outbox, messages: Collection[Message], now: datetime) -> int:
-    """Stores the messages; how many were new."""
-    return sum(outbox.put(message, now) for message in messages)
+def tell(
+    outbox: Outbox,
+    told: Collection[Message],
+    troubles: Collection[Trouble],
+    endings: Mapping[str, Ending],
+    now: datetime,
+) -> int:
+    """Stores the messages that are missing, given the open ones (`told`); how many were new.
+
+    An end waits until its beginning is delivered: the outbox does not keep an order.
+    """
+    held = {second_key(message.key) for message in outbox.undelivered()}
+    missing = transitions(told, troubles, endings)
+    return sum(outbox.put(message, now) for message in missing if message.key not in held)

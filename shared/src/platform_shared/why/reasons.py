@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from platform_shared.freshness import span
 from platform_shared.why.facts import Facts, Instigator, Part, Path, Said
 
-SILENT_AFTER = timedelta(minutes=3)
+SILENT_AFTER = timedelta(minutes=2)
 """The daemon notes every thirty seconds that it is there."""
 
 RECORDS_ARE_KEPT_DAYS = 30
@@ -34,7 +34,7 @@ def holding_up(condition: Part) -> list[Reason]:
 
     Of an AND the first part that said no decides: those behind it were not asked.
     """
-    reasons = list(_why_not(condition)) if condition.said is not Said.YES else []
+    reasons = list(_why_not(condition))
     telling = [reason for reason in reasons if reason.part.text not in _BESIDE_THE_POINT]
     seen: dict[tuple[Path, str | None, str, bool], Reason] = {}
     for reason in telling or reasons:
@@ -43,7 +43,7 @@ def holding_up(condition: Part) -> list[Reason]:
 
 
 def _why_not(part: Part) -> Iterator[Reason]:
-    if part.said is Said.NOT_ASKED:
+    if part.said in (Said.YES, Said.NOT_ASKED):
         return
     if part.operator == "and" and part.children:
         refused = [child for child in part.children if child.said is Said.NO]

@@ -10,6 +10,8 @@ from platform_shared.why.reasons import Reason, age, holding_up, silences, witho
 
 _SEVERAL = 5
 
+_BUILDS = {"run_in_progress": "run ", "backfill_in_progress": "backfill "}
+
 _PHRASES = {
     ("missing", True): "{asset} has never been built{partitions}",
     ("missing", False): "{asset} is there already",
@@ -168,8 +170,8 @@ def _wait(facts: Facts, reason: Reason, parents: dict[Path, Parent]) -> Wait:
     parent = parents.get(reason.asset)
     who = parent.who if parent else facts.who if reason.asset == facts.asset else None
     details: list[str] = []
-    if parent and reason.part.text in ("run_in_progress", "backfill_in_progress"):
-        details += parent.building
+    if parent and reason.part.text in _BUILDS:
+        details += [each for each in parent.building if each.startswith(_BUILDS[reason.part.text])]
     elif parent and reason.part.text == "missing":
         details += [f"being built: {', '.join(parent.building)}"] if parent.building else []
     if parent and reason.part.check:

@@ -6,7 +6,7 @@ from platform_shared import clock
 from platform_shared.alerts import freshness, ticks
 from platform_shared.alerts.definitions import with_definitions
 from platform_shared.alerts.observed import facts_of_runs, freshness_states, instigator_ticks
-from platform_shared.alerts.troubles import open_ones, subject_of, tell, transitions
+from platform_shared.alerts.troubles import open_ones, subject_of, tell
 from platform_shared.resources import LedgerResource
 from platform_shared.webserver import WebserverError
 
@@ -28,8 +28,8 @@ def freshness_state_sensor(context: dg.SensorEvaluationContext, ledger: LedgerRe
             facts = with_definitions(facts)
         except WebserverError as error:
             context.log.warning(f"Messages go by the location of the last run, without the policy: {error}")
-        missing = transitions(told, freshness.breaches(changed, facts), freshness.endings(changed, facts))
-        new = tell(outbox, missing, clock.utc_now())
+        troubles, over = freshness.breaches(changed, facts), freshness.endings(changed, facts)
+        new = tell(outbox, told, troubles, over, clock.utc_now())
     failed = sum(each.failed for each in states)
     return dg.SkipReason(f"{len(states)} assets looked at, {failed} fail their freshness policy, {new} new messages")
 
@@ -45,6 +45,5 @@ def failed_tick_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResour
     instigators = instigator_ticks(context.instance)
     failing = ticks.failing(instigators)
     with ledger.outbox() as outbox:
-        missing = transitions(open_ones(outbox, ticks.PREFIX), failing, ticks.ended(instigators))
-        new = tell(outbox, missing, clock.utc_now())
+        new = tell(outbox, open_ones(outbox, ticks.PREFIX), failing, ticks.ended(instigators), clock.utc_now())
     return dg.SkipReason(f"{len(instigators)} sensors and schedules, {len(failing)} fail, {new} new messages")
