@@ -116,7 +116,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
     assert_marts_are_exact(retailer, source, week[0])
 
     # What is left on disk is what spares the next run the parsing.
-    assert [path.name for path in retailer.home.dbt.iterdir()] == [PARSED]
+    assert [path.name for path in (retailer.home.dbt / DBT_PROJECT_DIR.name).iterdir()] == [PARSED]
 
     # Columns know where they come from, and what a test says is a check.
     event = retailer.daemon.materializations(key("marts/weekly_sales"))[-1].asset_materialization
@@ -136,7 +136,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
     assert_marts_are_exact(retailer, source, week[0])
 
     # The project's unit tests, on the tables that they take their columns from.
-    with dbt_environment():
+    with dbt_environment(DBT_PROJECT_DIR.name):
         command = [dbt_executable(), "test", "--select", "test_type:unit", "--project-dir", str(DBT_PROJECT_DIR)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=DBT_PROJECT_DIR, check=False)
     assert "PASS=4 WARN=0 ERROR=0" in done.stdout, done.stdout
