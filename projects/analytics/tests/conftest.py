@@ -2,8 +2,11 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import dagster as dg
@@ -34,6 +37,23 @@ class Retailer:
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with self.warehouse.connect(read_only=True) as lake:
             return lake.execute(sql).fetchall()
+
+    @contextmanager
+    def asked_all_the_time(self, sql: str) -> Iterator[list[list[tuple[Any, ...]]]]:
+        """What a reader gets who asks again and again while the body runs; its error is raised at the end."""
+        answers, over = [self.ask(sql)], Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                answers.append(self.ask(sql))
+
+        with ThreadPoolExecutor(1) as reader:
+            reading = reader.submit(ask)
+            try:
+                yield answers
+            finally:
+                over.set()
+            reading.result()
 
     def change(self, sql: str) -> None:
         with self.warehouse.connect() as lake:

@@ -116,7 +116,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
     assert_marts_are_exact(retailer, source, week[0])
 
     # What is left on disk is what spares the next run the parsing.
-    assert [path.name for path in retailer.home.dbt.iterdir()] == [PARSED]
+    assert [path.name for path in (retailer.home.dbt / DBT_PROJECT_DIR.name).iterdir()] == [PARSED]
 
     # Columns know where they come from, and what a test says is a check.
     event = retailer.daemon.materializations(key("marts/weekly_sales"))[-1].asset_materialization
@@ -136,7 +136,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
     assert_marts_are_exact(retailer, source, week[0])
 
     # The project's unit tests, on the tables that they take their columns from.
-    with dbt_environment():
+    with dbt_environment(DBT_PROJECT_DIR.name):
         command = [dbt_executable(), "test", "--select", "test_type:unit", "--project-dir", str(DBT_PROJECT_DIR)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=DBT_PROJECT_DIR, check=False)
     assert "PASS=4 WARN=0 ERROR=0" in done.stdout, done.stdout
@@ -165,8 +165,12 @@ def test_what_fails_its_audit_is_not_published(retailer, week):
 
     retailer.change("UPDATE lake.raw.households SET income = '50-74K', age = '65+' WHERE income = '50-75K'")
     retailer.arrives(RAW_HOUSEHOLDS)
-    retailer.settle()
+    with retailer.asked_all_the_time("FROM lake.marts.customer_segments ORDER BY ALL") as seen:
+        retailer.settle()
     assert retailer.daemon.check(key("audit/customer_segments_audit"), "every_band_is_known_to_the_seeds").passed
-    assert retailer.ask("FROM lake.marts.customer_segments ORDER BY ALL") != published
+    now = retailer.ask("FROM lake.marts.customer_segments ORDER BY ALL")
+    assert now != published
+    assert seen[0] == published
+    assert all(rows in (published, now) for rows in seen)
     assert export.read_text() != exported
     assert len(retailer.daemon.materialized(key("reports/segment_export"))) == 2

@@ -42,6 +42,12 @@ def test_an_allowed_name_is_there_and_still_needs_the_permission(name: str) -> N
     assert not public, f"dagster.{name} is public now: take it off this list."
 
 
+def test_the_method_that_looks_through_virtual_assets_is_there_and_still_preview() -> None:
+    method = getattr(dg.AutomationCondition.eager(), "resolve_through_virtual", None)
+    assert method is not None, "dagster has moved resolve_through_virtual(), which all conditions end with."
+    assert not getattr(method, "_is_public", False), "resolve_through_virtual() is public now: this test can go."
+
+
 def test_the_conditions_use_no_other_name_that_is_not_public() -> None:
     operands = {
         f"AutomationCondition.{node.attr}"

@@ -148,7 +148,9 @@ def test_after_failures_the_next_change_repairs_everything(steps: list[str]) -> 
         assert (model.mid, model.last) == (model.first, (model.first, model.second))
 
 
-@pytest.mark.parametrize(("changes", "every", "duration"), [(20, 1, 1), (20, 1, 4), (20, 1, 30), (12, 3, 5), (10, 2, 7)])
+@pytest.mark.parametrize(
+    ("changes", "every", "duration"), [(20, 1, 1), (20, 1, 4), (20, 1, 30), (12, 3, 5), (10, 2, 7)]
+)
 def test_a_flood_makes_as_many_builds_as_fit_into_it_and_one(changes: int, every: int, duration: int) -> None:
     """`changes` one every `every` looks; a build takes `duration` looks."""
     with Simulation(*sources(), *assets(on_input_change()), now=NOW) as simulation:

@@ -132,6 +132,19 @@ def test_a_broken_asset_is_asked_for_once_a_change_and_tried_three_times_by_the_
     assert requests(platform) == 1
 
 
+def test_a_broken_asset_costs_three_runs_in_a_week_of_constant_input(platform: DaemonHarness, child: Child) -> None:
+    child.broken = True
+    platform.report(PARENT)
+    asked = 0
+    for _ in range(7 * 4):
+        asked += requests(platform, ticks=1)
+        platform.execute_runs(may_fail=True)
+        platform.tick_retries()
+        platform.advance(timedelta(hours=6))
+    assert asked == 1
+    assert len(platform.runs(dg.DagsterRunStatus.FAILURE)) == len(platform.runs()) == 3
+
+
 def test_a_canceled_build_stays_canceled_until_the_next_change(platform: DaemonHarness) -> None:
     platform.report(PARENT)
     (tick,) = platform.tick_automation()

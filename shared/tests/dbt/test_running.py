@@ -45,7 +45,7 @@ def test_what_one_run_has_parsed_the_next_does_not_parse_again(platform_home: Ho
     logs = []
     for day in ("2026-03-01", "2026-03-02"):
         period = {"DBT_ENV_CUSTOM_ENV_FIRST_DAY": day, "DBT_ENV_CUSTOM_ENV_LAST_DAY": day}
-        with dbt_environment() as folder, environment_variables(period):
+        with dbt_environment(project.name) as folder, environment_variables(period):
             target = folder / f"run-of-{day}"
             target.mkdir()
             if (folder / PARSED).exists():
@@ -58,7 +58,7 @@ def test_what_one_run_has_parsed_the_next_does_not_parse_again(platform_home: Ho
             keep_parsed(folder, target)
     assert "Starting full parse" in logs[0]
     assert "no changes found, skipping parsing" in logs[1]
-    assert [path.name for path in platform_home.dbt.iterdir()] == [PARSED]
+    assert [path.name for path in (platform_home.dbt / project.name).iterdir()] == [PARSED]
 
 
 def test_output_of_failed_runs_is_kept_for_a_while(tmp_path: Path) -> None:

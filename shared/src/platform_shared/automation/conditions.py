@@ -3,7 +3,8 @@
 They start by themselves, on a fresh instance and for a new asset, where the docstring does not say otherwise. They ask
 once and leave the bounded retry to the instance's `run_retries`, which `automation_sensor` sets: a broken asset costs
 three runs a change and nothing more. They ask for nothing that is being built, and wait until every input exists, is
-not being built and has passed its blocking checks.
+not being built and has passed its blocking checks. They look through virtual assets (dbt views) to the tables behind
+them; checks of a virtual asset hold nothing up.
 
 One hole is known: changes by a backfill of an input that is under way when somebody launches another one of the asset
 are taken for that one's.
@@ -63,7 +64,7 @@ def on_cron_when_inputs_ready(cron: str, timezone: str, *, inputs: dg.AssetSelec
         due = (due & updated.with_label("the inputs it waits for changed since the tick")).with_label("due")
     wanted = (due | parts.missing()).with_label("wanted")
     newest = _AC.in_latest_time_window().with_label("the newest partition")
-    return (newest & wanted & parts.inputs_ready() & parts.free()).with_label("on_cron_when_inputs_ready")
+    return _all("on_cron_when_inputs_ready", newest, wanted, parts.inputs_ready(), parts.free())
 
 
 def heal_gaps(lookback: timedelta) -> Condition:
@@ -74,29 +75,26 @@ def heal_gaps(lookback: timedelta) -> Condition:
     """
     recent = _AC.in_latest_time_window(lookback).with_label(f"ended within {lookback}")
     newest = _AC.in_latest_time_window().with_label("the newest partition")
-    return (
-        recent
-        & (~newest).with_label("not the newest partition, which is the schedule's")
-        & _AC.missing().with_label("missing")
-        & parts.not_since("0 0 * * *")
-        & parts.inputs_ready()
-        & parts.free()
-    ).with_label("heal_gaps")
+    return _all(
+        "heal_gaps",
+        recent,
+        (~newest).with_label("not the newest partition, which is the schedule's"),
+        _AC.missing().with_label("missing"),
+        parts.not_since("0 0 * * *"),
+        parts.inputs_ready(),
+        parts.free(),
+    )
 
 
 def on_code_change() -> Condition:
     """Builds the asset when it is missing and when its code version changes, whatever its inputs do: views and seeds.
 
-    A view that is a virtual asset is never built: `on_input_change` looks through it to the tables behind it.
+    A view that is a virtual asset needs none: nobody builds it.
     """
     new_code = _AC.code_version_changed()
     recoded = new_code.since(_AC.newly_requested() & ~new_code).with_label("the code changed since it was asked for")
-    exist = _AC.any_deps_missing()
-    return (
-        (parts.missing() | recoded).with_label("wanted")
-        & (~exist).with_label("every input exists, or is built in the same run")
-        & parts.free()
-    ).with_label("on_code_change")
+    wanted = (parts.missing() | recoded).with_label("wanted")
+    return _all("on_code_change", wanted, parts.inputs_exist(), parts.free())
 
 
 def on_demand() -> Condition:
@@ -108,11 +106,7 @@ def on_demand() -> Condition:
         # Beta in 1.13; the truth table holds what it does.
         warnings.simplefilter("ignore", dg.BetaWarning)
         downstream = _AC.any_downstream_conditions().with_label("an asset downstream is wanted")
-    return (
-        downstream
-        & (~_AC.any_deps_missing()).with_label("every input exists, or is built in the same run")
-        & parts.free()
-    ).with_label("on_demand")
+    return _all("on_demand", downstream, parts.inputs_exist(), parts.free())
 
 
 def on_freshness_failure() -> Condition:
@@ -124,15 +118,18 @@ def on_freshness_failure() -> Condition:
     late = _AC.freshness_failed()
     unasked = late.newly_true().since(_AC.newly_requested())
     breach = (late & unasked).with_label("freshness failed, and not asked for yet")
+    wanted = (breach | parts.missing()).with_label("wanted")
     newest = _AC.in_latest_time_window().with_label("the newest partition")
-    return (newest & (breach | parts.missing()).with_label("wanted") & parts.inputs_ready() & parts.free()).with_label(
-        "on_freshness_failure"
-    )
+    return _all("on_freshness_failure", newest, wanted, parts.inputs_ready(), parts.free())
 
 
 def _refresh(label: str, *gates: Condition) -> Condition:
     wanted = (parts.changed() | parts.missing() | parts.built_together()).with_label("wanted")
-    return reduce(and_, gates, wanted & parts.free()).with_label(label)
+    return _all(label, wanted, parts.free(), *gates)
+
+
+def _all(label: str, first: Condition, second: Condition, *more: Condition) -> Condition:
+    return reduce(and_, more, first & second).with_label(label).resolve_through_virtual()
 
 
 def _pauses(at_most_every: str | None) -> list[Condition]:

@@ -70,6 +70,11 @@ def inputs_ready() -> Condition:
     )
 
 
+def inputs_exist() -> Condition:
+    """Every input exists, or is built in the same run; it may be changing."""
+    return (~_AC.any_deps_missing()).with_label("every input exists, or is built in the same run")
+
+
 def some_partitions_ready() -> Condition:
     """As `inputs_ready`, but of each input one partition is enough."""
     exists = _AC.all_deps_match(~_AC.missing() | _AC.will_be_requested()).with_label("each input has a partition")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,7 +18,7 @@ BUILD = ("build", "--exclude-resource-type", "unit_test")
 
 def dbt_build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: str) -> Iterator[object]:
     """Builds and tests the run's models, when it is dbt's turn; the run's period is in their environment."""
-    with dbt_environment() as folder, environment_variables(period_variables(context)):
+    with dbt_environment(Path(dbt.project_dir).name) as folder, environment_variables(period_variables(context)):
         invocation = dbt.cli([*BUILD, *arguments], context=context)
         for event in invocation.stream():
             if isinstance(event, dg.Output):

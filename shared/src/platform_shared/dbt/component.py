@@ -60,7 +60,8 @@ class PlatformDbtProjectComponent(DbtProjectComponent):
     def defs_state_config(self) -> DefsStateConfig:
         """Where a repository is fetched to. It is fetched when it is asked for, never by a load."""
         args = DefsStateConfigArgs.local_filesystem().model_copy(update={"refresh_if_dev": False})
-        where = self.project.name_of_state if isinstance(self.project, GitProject) else "local"
+        project = self.project
+        where = project.name_of_state if isinstance(project, GitProject) else _folder(project).name
         return DefsStateConfig.from_args(args, default_key=f"{type(self).__name__}[{where}]")
 
     def write_state_to_path(self, state_path: Path) -> None:
@@ -122,6 +123,10 @@ class PlatformDbtProjectComponent(DbtProjectComponent):
         """As the platform has it: groups, owners, conditions."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         return platform_spec(spec, manifest, unique_id, partitioned=False)
+
+
+def _folder(project: DbtProject | Path) -> Path:
+    return project if isinstance(project, Path) else project.project_dir
 
 
 def _checkout(state_path: Path) -> Path:

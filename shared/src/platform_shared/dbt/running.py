@@ -66,19 +66,20 @@ def dbt_turn(home: Home | None = None) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def dbt_environment() -> Iterator[Path]:
+def dbt_environment(project: str) -> Iterator[Path]:
     """A `dbt_turn` with its variables set for this process: a dbt that it starts inherits them.
 
-    Yields the folder of dbt's output: a run's in a folder of its own, and beside them what dbt has parsed, which spares
-    it the parsing as long as neither a file nor the connection has changed.
+    Yields the folder of the project's output: a run's in a folder of its own, and beside them what dbt has parsed,
+    which spares it the parsing as long as neither a file nor the connection has changed.
     """
     home = platform_home()
     with dbt_turn(home) as variables:
-        home.dbt.mkdir(parents=True, exist_ok=True)
+        folder = home.dbt / project
+        folder.mkdir(parents=True, exist_ok=True)
         # A test of several models runs with the last of them, when all that it reads is there.
-        selection = {"DBT_INDIRECT_SELECTION": "buildable"}
-        with environment_variables({**variables, **selection, "DBT_TARGET_PATH": str(home.dbt)}):
-            yield home.dbt
+        ours = {"DBT_INDIRECT_SELECTION": "buildable", "DBT_TARGET_PATH": str(folder)}
+        with environment_variables({**variables, **ours}):
+            yield folder
 
 
 def keep_parsed(folder: Path, target: Path) -> None:
