@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -185,9 +186,16 @@ def days() -> list[date]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory, days: list[date]) -> Iterator[Platform]:
-    home = Home(tmp_path_factory.mktemp("green").resolve() / "home")
-    prepare_home(home, ROOT)
+def home() -> Iterator[Home]:
+    with tempfile.TemporaryDirectory(prefix="platform-") as folder:
+        home = Home(Path(folder).resolve() / "home")
+        prepare_home(home, ROOT)
+        yield home
+        stop_embedded(home)
+
+
+@pytest.fixture(scope="module")
+def platform(home: Home, days: list[date]) -> Iterator[Platform]:
     for day in days:
         for file in store_day_files(day):
             drop(file, home.landing / "order_lines", how=Manners(), pause=lambda: None)
@@ -206,7 +214,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory, days: list[date]) -> Iter
             platform.end()
     finally:
         s3.kill()
-        stop_embedded(home)
 
 
 @pytest.fixture(scope="module")
