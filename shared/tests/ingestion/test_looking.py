@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from platform_shared.ingestion.objects import SourceMissingError
 from platform_shared.ingestion.planning import Gate, Limits
 from platform_shared.ingestion.reading import Format
 from platform_shared.ledger import Ledger, Outbox, Outcome, UnitState
+from platform_shared.partitions import BUSINESS_DAYS
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
 
@@ -36,6 +37,7 @@ class Desk:
     now: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=1))
     cursor: str | None = None
     run: tuple[RunState, str] = (RunState.UNKNOWN, "no run")
+    announced: list[tuple[str | None, bool]] = field(default_factory=list)
 
     def put(self, name: str, content: str = "id\n1\n") -> Path:
         path = self.folder / name
@@ -47,7 +49,13 @@ class Desk:
         self.now += timedelta(seconds=5)
         source = LandingFolder(self.folder)
         looker = Looker(
-            feed, source, self.ledger, self.outbox, self.home.quarantine, lambda *_: self.run, lambda *_: None
+            feed,
+            source,
+            self.ledger,
+            self.outbox,
+            self.home.quarantine,
+            lambda *_: self.run,
+            lambda day, empty: self.announced.append((day, empty)),
         )
         looked = looker.look(self.cursor, self.now)
         self.cursor = looked.memory.cursor()
@@ -237,6 +245,18 @@ def test_objects_that_no_feed_wants_are_counted_where_people_look(desk: Desk) ->
     assert desk.look(replace(FEED, pattern="*.csv")).why_nothing == (
         "nothing new of 0 objects (1 others do not match '*.csv')"
     )
+
+
+def test_years_of_empty_days_are_announced_over_several_looks_each_once(desk: Desk) -> None:
+    contract = replace(CONTRACT, partitions=BUSINESS_DAYS)
+    feed = replace(FEED, contract=contract, period="DATE '2025-04-01'", tick_seconds=0.0)
+    desk.ledger.note_days(FEED.name, "batch", {"a.csv": ["2025-04-01"]}, desk.now - timedelta(hours=1))
+    days = [f"{date(2025, 1, 6) + timedelta(days=n)}" for n in range(85)]
+    for looks in range(1, 6):
+        desk.look(feed)
+        assert desk.announced == [(day, True) for day in days[: 20 * looks]]
+    desk.look(feed)
+    assert len(desk.announced) == len(days)
 
 
 def test_a_run_that_waits_keeps_its_batch(desk: Desk) -> None:

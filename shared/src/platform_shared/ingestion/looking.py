@@ -32,6 +32,8 @@ _KEPT_BYTES = 256 * 1024**2
 """Largest object whose bytes a look copies to the quarantine."""
 _PLANNED_UNITS = 10_000
 _NAMED = 20
+_ANNOUNCED_AT_ONCE = 20
+"""Empty periods between two looks at the clock."""
 
 
 class RunState(Enum):
@@ -99,7 +101,7 @@ class Looker:
             self.outbox.put(_refusals(feed, listed.refused), now)
         self._look_after_batches(now)
         planned = self._plan(now)
-        self._announce_empty_periods(now)
+        self._announce_empty_periods(now, began)
         seconds = time.monotonic() - began
         whole = (listed.objects, now) if listed.whole else (None, None)
         ledger.feeds.note_look(feed.name, Look(now, seconds, listing_seconds, *whole))
@@ -203,8 +205,11 @@ class Looker:
                 return replace(outcome, reason=f"{outcome.reason} (Its bytes could not be kept: {_words(error)}.)")
         return outcome
 
-    def _announce_empty_periods(self, now: datetime) -> None:
-        """A period without deliveries is a partition like any other: what waits for whole weeks or for all gets it."""
+    def _announce_empty_periods(self, now: datetime, began: float) -> None:
+        """A period without deliveries is a partition like any other: what waits for whole weeks or for all gets it.
+
+        Years of them are announced over several looks: a tick that takes too long is cut off, and would begin anew.
+        """
         feed, periods = self.feed, self.feed.periods
         if periods is None:
             return
@@ -218,9 +223,13 @@ class Looker:
             rest=feed.rest,
             step=periods.days,
         )
-        for day in empty:
-            self.announce(day.isoformat(), True)
-        self.ledger.feeds.note_empty_days(feed.name, empty, now)
+        for start in range(0, len(empty), _ANNOUNCED_AT_ONCE):
+            if start and time.monotonic() - began > feed.tick_seconds:
+                return
+            part = empty[start : start + _ANNOUNCED_AT_ONCE]
+            for day in part:
+                self.announce(day.isoformat(), True)
+            self.ledger.feeds.note_empty_days(feed.name, part, now)
 
 
 def _refusals(feed: ObjectFeed, refused: Sequence[Refused]) -> Message:
