@@ -49,7 +49,7 @@ def takings() -> None:
 def daily() -> None: ...
 
 
-@dg.asset(key=["marts", "by_hand"])
+@dg.asset(key=["marts", "by_hand"], deps=[TAKINGS])
 def by_hand() -> None: ...
 
 
@@ -107,6 +107,8 @@ def test_a_failed_blocking_check_of_another_location_is_named_with_its_owner(why
     assert "failed in run" in wait.details[0]
     assert wait.details[1] == "two tills are out by 3.10"
     assert "Its own blocking check sums_up failed" in why.text("raw/tills")
+    text = why.text("marts/by_hand")
+    assert "  - further up, the blocking check sums_up of raw/tills failed  (owner team:shops, location shops)" in text
     SOUND["sums_up"] = True
     why.harness.launch(TILLS)
     why.harness.execute_runs()

@@ -8,15 +8,18 @@ from platform_shared.why import questions
 from platform_shared.why.facts import (
     Facts,
     Path,
+    ancestors,
     evaluation_of,
     facts_of,
     failed_run,
     failed_run_of,
+    upstream_of,
     with_partition_names,
 )
 from platform_shared.why.reasons import parts_to_name
 
 _NAMED_PARTS = 5
+_MOST_ANCESTORS = 200
 
 
 def look(
@@ -28,7 +31,12 @@ def look(
     facts = replace(facts_of(asset, data, now, skip), partition=partition)
     if facts.who is None:
         return facts
-    run_id = failed_run_of(data)
+    above = ancestors(asset, data)[:_MOST_ANCESTORS]
+    if above:
+        keys = [questions.key_of(each) for each in above]
+        facts = replace(facts, upstream=upstream_of(ask(questions.UPSTREAM, {"keys": keys}, definitions=True)))
+    latest = next((info["latestRun"] for info in data["assetsLatestInfo"]), None)
+    run_id = failed_run_of(data["assetNodeOrError"], latest)
     if run_id is not None:
         run = ask(questions.RUN, {"run": run_id}, definitions=False)["runOrError"]
         facts = replace(facts, failed=failed_run(run))

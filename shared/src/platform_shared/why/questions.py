@@ -19,9 +19,7 @@ fragment Who on AssetNode {
   owners { __typename ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
   repository { location { name } }
   isPartitioned
-}
-fragment State on InstigationState {
-  status repositoryLocationName ticks(limit: 1) { status timestamp error { message causes { message } } }
+  assetMaterializations(limit: 1) { timestamp runId partition }
 }
 fragment Checks on AssetNode {
   assetChecksOrError { __typename ... on AssetChecks { checks { name blocking
@@ -32,12 +30,15 @@ fragment Checks on AssetNode {
 DEFINITIONS = (
     _WHO
     + """
+fragment State on InstigationState {
+  status repositoryLocationName ticks(limit: 1) { status timestamp error { message causes { message } } }
+}
 query Why($key: AssetKeyInput!, $limit: Int!) {
   workspaceOrError { ... on Workspace { locationEntries {
     name loadStatus locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime
     lastHeartbeatErrors { message } } } }
-  assetNodes { assetKey { path } }
+  assetNodes { assetKey { path } dependencyKeys { path } }
   assetNodeOrError(assetKey: $key) { __typename ... on AssetNode {
     ...Who isMaterializable
     automationCondition { label expandedLabel }
@@ -45,13 +46,11 @@ query Why($key: AssetKeyInput!, $limit: Int!) {
       ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds }
       ... on CronFreshnessPolicy { deadlineCron lowerBoundDeltaSeconds timezone } }
     freshnessStatusInfo { freshnessStatus }
-    assetMaterializations(limit: 1) { timestamp runId partition }
     ...Checks
     targetingInstigators { __typename
       ... on Sensor { name sensorType sensorState { ...State } }
       ... on Schedule { name scheduleState { ...State } } }
-    dependencies { asset { ...Who ...Checks
-      assetMaterializations(limit: 1) { timestamp runId partition } } }
+    dependencies { asset { ...Who ...Checks } }
   } }
   assetsLatestInfo(assetKeys: [$key]) { latestRun { runId status } }
   assetConditionEvaluationRecordsOrError(assetKey: $key, limit: $limit) { __typename
@@ -67,6 +66,17 @@ query Why($key: AssetKeyInput!, $limit: Int!) {
 """
 )
 """All that one look gives; it needs the definitions."""
+
+UPSTREAM = (
+    _WHO
+    + """
+query Upstream($keys: [AssetKeyInput!]!) {
+  assetNodes(assetKeys: $keys) { ...Who ...Checks }
+  assetsLatestInfo(assetKeys: $keys) { assetKey { path } latestRun { runId status } }
+}
+"""
+)
+"""How everything above the asset is; it needs the definitions."""
 
 RUN = """
 query Run($run: ID!) { runOrError(runId: $run) { ... on Run {
