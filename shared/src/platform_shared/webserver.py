@@ -25,13 +25,8 @@ def ask(url: str, query: str, variables: Mapping[str, Any], *, seconds: float = 
         raise WebserverError(
             f"The webserver of {WEBSERVER_VARIABLE} gave no answer ({type(error).__name__})."
         ) from None
-    return data_of(answer, "The webserver")
-
-
-def data_of(answer: Any, who: str) -> dict[str, Any]:
-    """What a GraphQL answer carries. Raises WebserverError with its first error."""
     if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
         errors = answer.get("errors") if isinstance(answer, dict) else None
         told = errors[0].get("message") if errors else json.dumps(answer)[:500]
-        raise WebserverError(f"{who} answered: {told}")
+        raise WebserverError(f"The webserver answered: {told}")
     return dict(answer["data"])

@@ -477,11 +477,11 @@ def week(world: World) -> list[int]:
 
 @scenario(
     "Input for all of 1,000 static partitions comes: one look, in partitions",
-    "1000 | - | - | 1000 | 0 | 1000 | 1000 | 1000 | 1000",
+    "1000 | - | - | - | - | 1000 | - | - | 1000",
     partitions=NUMBERS,
 )
 def static(world: World) -> list[int]:
-    if world.of_child is not NUMBERS:
+    if world.name not in ("on_input_change", "on_code_change", "eager"):
         return []
     world.asked()
     world.arrive(*NUMBERS.get_partition_keys())

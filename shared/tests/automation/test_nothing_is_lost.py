@@ -88,10 +88,13 @@ class Model:
     def settle(self) -> None:
         """Looks until nothing comes any more; all builds end well."""
         quiet = 0
-        while quiet < 3:
+        for _ in range(40):
             quiet = quiet + 1 if self.look() == 0 and not self.simulation.runs else 0
+            if quiet == 3:
+                return
             for run in list(self.simulation.runs):
                 self.end(run, built=run.keys, well=True)
+        pytest.fail("the conditions do not come to rest")
 
     def play(self, step: str) -> None:
         runs = self.simulation.runs

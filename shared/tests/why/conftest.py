@@ -27,7 +27,7 @@ class Why:
         now = self.harness.now.timestamp()
         self.harness.instance.add_daemon_heartbeat(DaemonHeartbeat(now, "ASSET", "daemon", []))
 
-    def ask(self, query: str, variables: Mapping[str, Any], *, definitions: bool) -> dict[str, Any]:
+    def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         answer = self.harness.graphql(query, variables)
         assert "errors" not in answer, answer["errors"]
         return dict(answer["data"])

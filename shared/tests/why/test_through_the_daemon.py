@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from platform_shared.automation import automation_sensor, on_input_change
 from platform_shared.cli.main import main
 from platform_shared.location import LOCATION_TAG
 from platform_shared.testing.graphql_server import graphql_server
@@ -20,6 +19,17 @@ TILLS, WEATHER, TAKINGS = (
     dg.AssetKey(["marts", "takings"]),
 )
 DAYS = dg.DailyPartitionsDefinition("2026-03-01")
+AC = dg.AutomationCondition
+WANTED = (
+    AC.any_deps_match(AC.newly_updated()).since(AC.newly_requested()).with_label("a parent changed")
+    | (AC.missing().newly_true().since(AC.newly_requested()) & AC.missing()).with_label("missing")
+).with_label("wanted")
+CHECKED = ~AC.any_deps_match(~AC.all_checks_match(AC.check_passed(), blocking_only=True) & ~AC.will_be_requested())
+READY = (~AC.any_deps_missing() & ~AC.any_deps_in_progress() & CHECKED).with_label("inputs ready")
+FREE = (~AC.in_progress() & ~AC.newly_requested()).with_label("not being built already")
+CONDITION = (WANTED & READY & FREE).with_label("when wanted")
+"""A condition of the kind that locations use, written here so that its labels are this test's."""
+
 SOUND = {"sums_up": True, "takings": True}
 
 
@@ -29,20 +39,26 @@ def tills() -> Iterator[Any]:
     yield dg.AssetCheckResult(passed=SOUND["sums_up"], description="two tills are out by 3.10", check_name="sums_up")
 
 
-@dg.asset(key=TAKINGS, deps=[TILLS, WEATHER], owners=["team:finance"], automation_condition=on_input_change())
+@dg.asset(key=TAKINGS, deps=[TILLS, WEATHER], owners=["team:finance"], automation_condition=CONDITION)
 def takings() -> None:
     if not SOUND["takings"]:
         raise ValueError("the ledger is locked\nby the auditor")
 
 
-@dg.asset(deps=[dg.AssetDep("rain")], partitions_def=DAYS, automation_condition=on_input_change())
+@dg.asset(deps=[dg.AssetDep("rain")], partitions_def=DAYS, automation_condition=CONDITION)
 def daily() -> None: ...
 
 
-@dg.asset(key=["marts", "by_hand"])
+@dg.asset(key=["marts", "by_hand"], deps=[TAKINGS])
 def by_hand() -> None: ...
 
 
+finance_automation_sensor = dg.AutomationConditionSensorDefinition(
+    "finance_automation_sensor",
+    target=dg.AssetSelection.all(),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=5,
+)
 nightly_schedule = dg.ScheduleDefinition("nightly_schedule", target=[by_hand], cron_schedule="0 3 * * *")
 
 
@@ -56,7 +72,7 @@ def why(open_why: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     finance = dg.Definitions(
         assets=[takings, daily, by_hand],
-        sensors=[automation_sensor("finance")],
+        sensors=[finance_automation_sensor],
         schedules=[nightly_schedule],
         executor=dg.in_process_executor,
     )
@@ -91,6 +107,8 @@ def test_a_failed_blocking_check_of_another_location_is_named_with_its_owner(why
     assert "failed in run" in wait.details[0]
     assert wait.details[1] == "two tills are out by 3.10"
     assert "Its own blocking check sums_up failed" in why.text("raw/tills")
+    text = why.text("marts/by_hand")
+    assert "  - further up, the blocking check sums_up of raw/tills failed  (owner team:shops, location shops)" in text
     SOUND["sums_up"] = True
     why.harness.launch(TILLS)
     why.harness.execute_runs()
@@ -196,7 +214,7 @@ def test_the_command_asks_the_webserver(why: Any, monkeypatch: pytest.MonkeyPatc
         assert main(["why", "daily", "--partition", "2026-03-02", "--last", "1", "--format", "json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert told["waits"][0]["what"] == "rain has never been built for 2026-03-02"
-        assert told["looks"][0]["parts"][0] == {"depth": 0, "said": "no", "text": "on_input_change"}
+        assert told["looks"][0]["parts"][0] == {"depth": 0, "said": "no", "text": "when wanted"}
         assert main(["why", "marts/taking"]) == 1
         assert "Did you mean marts/takings?" in capsys.readouterr().err
         assert main(["why", "marts/takings", "--partition", "2026-03-02"]) == 1

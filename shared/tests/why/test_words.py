@@ -17,6 +17,7 @@ from platform_shared.why.facts import (
     Part,
     Said,
     Who,
+    ancestors,
     failed_run,
     failed_run_of,
 )
@@ -35,7 +36,7 @@ FACTS = Facts(
     condition="on_input_change",
     sensors=(SENSOR,),
     automation_heartbeat=NOW - timedelta(seconds=20),
-    parents=(Parent(Who(INPUT, ("team:shops",), "shops"), None, (), ()),),
+    parents=(Parent(Who(INPUT, ("team:shops",), "shops"), None, ()),),
 )
 
 
@@ -141,7 +142,7 @@ def test_a_failed_blocking_check_is_told_though_the_condition_does_not_ask_for_i
     check = Check("sums_up", "EXECUTION_FAILED", "0123456789", NOW, "two tills\nare out")
     passed = Check("is_whole", "SUCCEEDED", "0123456789", NOW)
     parent = replace(FACTS.parents[0], checks=(passed, check))
-    (wait,) = told(all_of(part("x", Said.YES), said=Said.YES), replace(FACTS, parents=(parent,)), requested=1).waits
+    (wait,) = told(all_of(part("x", Said.YES), said=Said.YES), replace(FACTS, upstream=(parent,)), requested=1).waits
     assert wait.what == "the blocking check sums_up of raw/tills failed"
     assert wait.owners == ("team:shops",)
     assert wait.details == ("execution failed in run 01234567 at 2026-03-04 15:00:00 UTC", "two tills")
@@ -228,8 +229,27 @@ def test_a_run_that_failed_after_it_had_built_the_asset_is_no_failure_of_it(
     status: str, built_by: str, failed: str | None
 ) -> None:
     node = {"assetMaterializations": [{"runId": built_by}]}
-    data = {"assetsLatestInfo": [{"latestRun": {"runId": "a", "status": status}}], "assetNodeOrError": node}
-    assert failed_run_of(data) == failed
+    assert failed_run_of(node, {"runId": "a", "status": status}) == failed
+    assert failed_run_of(node, None) is None
+
+
+def test_what_fails_further_up_is_named_with_its_owner() -> None:
+    check = Check("sums_up", "FAILED", None, NOW)
+    far = Parent(Who(("landing", "tills"), ("team:shops",), "shops"), None, (check,), failed_run="0123456789")
+    waits = told(all_of(part("odd", Said.NO)), replace(FACTS, upstream=(FACTS.parents[0], far))).waits
+    assert [wait.what for wait in waits] == [
+        "not: odd",
+        "further up, the blocking check sums_up of landing/tills failed",
+        "further up, the last run of landing/tills failed (run 01234567)",
+    ]
+    assert {wait.owners for wait in waits[1:]} == {("team:shops",)}
+
+
+def test_all_that_an_asset_comes_from_once_each_and_the_nearest_first() -> None:
+    edges = {"a": ["b", "c"], "b": ["d"], "c": ["d", "a"], "d": []}
+    nodes = [{"assetKey": {"path": [k]}, "dependencyKeys": [{"path": [v]} for v in vs]} for k, vs in edges.items()]
+    assert ancestors(("a",), {"assetNodes": nodes}) == [("b",), ("c",), ("d",)]
+    assert ancestors(("d",), {"assetNodes": nodes}) == []
 
 
 def test_freshness_stands_in_the_notes() -> None:

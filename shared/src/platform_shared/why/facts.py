@@ -87,12 +87,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Parent:
-    """An input: when it was last built, which blocking checks it has, and which runs or backfills build it now."""
+    """An input: when it was last built, which blocking checks it has, and which runs or backfills build it now.
+
+    `failed_run`: its newest run, if that failed and did not build it.
+    """
 
     who: Who
     materialized: datetime | None
     checks: tuple[Check, ...]
-    building: tuple[str, ...]
+    building: tuple[str, ...] = ()
+    failed_run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ class FailedRun:
 class Facts:
     """All that is known of an asset. `who` is None for one that no loaded location defines.
 
-    `sensors` evaluate its condition; `others` ask for it or for a job with it in any other way.
+    `sensors` evaluate its condition; `others` ask for it or for a job with it in any other way. `upstream` is all that
+    it comes from, its parents included.
     """
 
     asset: Path
@@ -143,6 +148,7 @@ class Facts:
     automation_heartbeat: datetime | None = None
     checks: tuple[Check, ...] = ()
     parents: tuple[Parent, ...] = ()
+    upstream: tuple[Parent, ...] = ()
     building: tuple[str, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     failed: FailedRun | None = None
@@ -242,12 +248,35 @@ def facts_of(asset: Path, data: Mapping[str, Any], now: datetime, skip: Iterable
     )
 
 
-def failed_run_of(data: Mapping[str, Any]) -> str | None:
-    """The id of the asset's newest run if that failed and has not built the asset."""
-    runs = [info["latestRun"] for info in data["assetsLatestInfo"] if info["latestRun"]]
-    built = data["assetNodeOrError"].get("assetMaterializations") or []
-    failed = [run["runId"] for run in runs if run["status"] == "FAILURE"]
-    return failed[0] if failed and failed[0] not in {each["runId"] for each in built} else None
+def ancestors(asset: Path, data: Mapping[str, Any]) -> list[Path]:
+    """Everything that the asset comes from, the nearest first."""
+    inputs = {
+        tuple(node["assetKey"]["path"]): [tuple(key["path"]) for key in node["dependencyKeys"]]
+        for node in data["assetNodes"]
+    }
+    found: dict[Path, None] = {}
+    level = inputs.get(asset, [])
+    while level:
+        new = [key for key in dict.fromkeys(level) if key not in found and key != asset]
+        found |= dict.fromkeys(new)
+        level = [key for each in new for key in inputs.get(each, [])]
+    return list(found)
+
+
+def upstream_of(data: Mapping[str, Any]) -> tuple[Parent, ...]:
+    """The answer about the ancestors."""
+    runs = {tuple(info["assetKey"]["path"]): info["latestRun"] for info in data["assetsLatestInfo"]}
+    return tuple(
+        replace(_parent(node, None), failed_run=failed_run_of(node, runs.get(tuple(node["assetKey"]["path"]))))
+        for node in data["assetNodes"]
+    )
+
+
+def failed_run_of(node: Mapping[str, Any], run: Mapping[str, Any] | None) -> str | None:
+    """The id of the newest run of an asset if that failed and has not built the asset."""
+    if run is None or run["status"] != "FAILURE":
+        return None
+    return None if run["runId"] in {each["runId"] for each in node["assetMaterializations"]} else str(run["runId"])
 
 
 def failed_run(run: Mapping[str, Any]) -> FailedRun:
@@ -309,13 +338,13 @@ def _instigator(found: Mapping[str, Any]) -> Instigator:
     )
 
 
-def _parent(node: Mapping[str, Any], data: Mapping[str, Any]) -> Parent:
+def _parent(node: Mapping[str, Any], data: Mapping[str, Any] | None) -> Parent:
     who, built = _who(node), node["assetMaterializations"]
     return Parent(
         who,
         _milliseconds(built[0]["timestamp"]) if built else None,
         _checks(node),
-        _building(who.asset, data),
+        _building(who.asset, data) if data else (),
     )
 
 

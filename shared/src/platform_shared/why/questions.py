@@ -1,17 +1,26 @@
-"""What is asked of Dagster's GraphQL, and by which way: a running webserver, or a process that loads the workspace."""
+"""What is asked of Dagster's GraphQL, and who answers: a running webserver, or one that is started for it."""
 
-import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from platform_shared.webserver import WebserverError, ask, data_of
+from platform_shared.webserver import WebserverError, ask
 
 LONGEST_LOAD_SECONDS = 180
+_SECONDS_TO_END = 20
+_LOOK_EVERY_SECONDS = 0.2
+_HOST = "127.0.0.1"
+
+Asker = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Answers a query with its variables. Raises WebserverError."""
 
 _WHO = """
 fragment Who on AssetNode {
@@ -19,9 +28,7 @@ fragment Who on AssetNode {
   owners { __typename ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
   repository { location { name } }
   isPartitioned
-}
-fragment State on InstigationState {
-  status repositoryLocationName ticks(limit: 1) { status timestamp error { message causes { message } } }
+  assetMaterializations(limit: 1) { timestamp runId partition }
 }
 fragment Checks on AssetNode {
   assetChecksOrError { __typename ... on AssetChecks { checks { name blocking
@@ -32,12 +39,15 @@ fragment Checks on AssetNode {
 DEFINITIONS = (
     _WHO
     + """
+fragment State on InstigationState {
+  status repositoryLocationName ticks(limit: 1) { status timestamp error { message causes { message } } }
+}
 query Why($key: AssetKeyInput!, $limit: Int!) {
   workspaceOrError { ... on Workspace { locationEntries {
     name loadStatus locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } }
   instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime
     lastHeartbeatErrors { message } } } }
-  assetNodes { assetKey { path } }
+  assetNodes { assetKey { path } dependencyKeys { path } }
   assetNodeOrError(assetKey: $key) { __typename ... on AssetNode {
     ...Who isMaterializable
     automationCondition { label expandedLabel }
@@ -45,13 +55,11 @@ query Why($key: AssetKeyInput!, $limit: Int!) {
       ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds }
       ... on CronFreshnessPolicy { deadlineCron lowerBoundDeltaSeconds timezone } }
     freshnessStatusInfo { freshnessStatus }
-    assetMaterializations(limit: 1) { timestamp runId partition }
     ...Checks
     targetingInstigators { __typename
       ... on Sensor { name sensorType sensorState { ...State } }
       ... on Schedule { name scheduleState { ...State } } }
-    dependencies { asset { ...Who ...Checks
-      assetMaterializations(limit: 1) { timestamp runId partition } } }
+    dependencies { asset { ...Who ...Checks } }
   } }
   assetsLatestInfo(assetKeys: [$key]) { latestRun { runId status } }
   assetConditionEvaluationRecordsOrError(assetKey: $key, limit: $limit) { __typename
@@ -66,7 +74,18 @@ query Why($key: AssetKeyInput!, $limit: Int!) {
 }
 """
 )
-"""All that one look gives; it needs the definitions."""
+"""All that one look gives."""
+
+UPSTREAM = (
+    _WHO
+    + """
+query Upstream($keys: [AssetKeyInput!]!) {
+  assetNodes(assetKeys: $keys) { ...Who ...Checks }
+  assetsLatestInfo(assetKeys: $keys) { assetKey { path } latestRun { runId status } }
+}
+"""
+)
+"""How everything above the asset is."""
 
 RUN = """
 query Run($run: ID!) { runOrError(runId: $run) { ... on Run {
@@ -98,59 +117,63 @@ def true_partitions(parts: Sequence[str]) -> str:
     return f"query TruePartitions($key: AssetKeyInput!, $evaluation: ID!) {{\n{asked}\n}}"
 
 
-class Asker(Protocol):
-    """Answers queries. Raises WebserverError."""
-
-    def __call__(self, query: str, variables: Mapping[str, Any], *, definitions: bool) -> dict[str, Any]:
-        """The answer's data; `definitions`: whether the query needs those of the locations, or storage alone."""
-        ...
-
-
 class Webserver:
-    """The webserver at this address."""
+    """The webserver at this address; calling it asks. Raises WebserverError."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def __call__(self, query: str, variables: Mapping[str, Any], *, definitions: bool) -> dict[str, Any]:
-        """Its answer."""
+    def __call__(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer's data."""
         return ask(self._url, query, variables, seconds=60)
 
 
-class Process:
-    """Dagster's own command, which loads the workspace first: seconds for each location."""
+@contextmanager
+def temporary_webserver(workspace: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[Webserver]:
+    """A webserver over this workspace, started in `folder` and ended with the context. Raises WebserverError.
 
-    def __init__(self, workspace: Path, folder: Path, environment: Mapping[str, str]) -> None:
-        self._workspace = workspace
-        self._folder = folder
-        self._environment = environment
-
-    def __call__(self, query: str, variables: Mapping[str, Any], *, definitions: bool) -> dict[str, Any]:
-        """Its answer; without `definitions` it loads an empty workspace."""
-        command = Path(sys.executable).parent / "dagster-graphql"
-        if not command.exists():
-            raise WebserverError("There is no dagster-graphql in this environment; name a webserver.")
-        with tempfile.TemporaryDirectory() as folder:
-            workspace, answer = self._workspace, Path(folder) / "answer.json"
-            if not definitions:
-                workspace = Path(folder) / "workspace.yaml"
-                workspace.write_text("load_from: []\n")
-            arguments = ["-w", str(workspace), "-t", query, "-v", json.dumps(variables), "-o", str(answer)]
+    It answers once it has loaded all locations, those that do not load with their error.
+    """
+    command = Path(sys.executable).parent / "dagster-webserver"
+    if not command.exists():
+        raise WebserverError("There is no dagster-webserver in this environment; name a running one.")
+    with socket.create_server((_HOST, 0)) as probe:
+        port = probe.getsockname()[1]
+    prefix = f"/{secrets.token_hex(8)}"
+    arguments = ["-h", _HOST, "-p", str(port), "-w", str(workspace), "--path-prefix", prefix]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [str(command), *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            url = f"http://{_HOST}:{port}{prefix}"
+            if not _answers(process, url):
+                log.seek(0)
+                raise WebserverError(f"The workspace does not load:\n{log.read()[-2000:]}")
+            yield Webserver(url)
+        finally:
+            process.terminate()
             try:
-                done = subprocess.run(
-                    [str(command), *arguments],
-                    cwd=self._folder,
-                    env={**os.environ, **self._environment},
-                    capture_output=True,
-                    text=True,
-                    timeout=LONGEST_LOAD_SECONDS,
-                    check=False,
-                )
+                process.wait(_SECONDS_TO_END)
             except subprocess.TimeoutExpired:
-                raise WebserverError(f"The workspace did not load within {LONGEST_LOAD_SECONDS} seconds.") from None
-            if not answer.exists():
-                raise WebserverError(f"dagster-graphql ended with {done.returncode}:\n{done.stderr[-2000:]}")
-            return data_of(json.loads(answer.read_text()), "dagster-graphql")
+                process.kill()
+                process.wait()
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
+    deadline = time.monotonic() + LONGEST_LOAD_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(WebserverError):
+            ask(url, "{ version }", {})
+            return True
+        time.sleep(_LOOK_EVERY_SECONDS)
+    return False
 
 
 def key_of(path: Sequence[str]) -> dict[str, list[str]]:

@@ -157,12 +157,16 @@ def _waits(facts: Facts, reasons: Sequence[Reason]) -> list[Wait]:
     parents = {parent.who.asset: parent for parent in facts.parents}
     waits = [_wait(facts, reason, parents) for reason in reasons]
     told = {(reason.asset, reason.part.check) for reason in reasons}
-    # A failed blocking check stops the run in which it fails; a condition that does not ask for it would not say so.
-    for parent in facts.parents:
-        for check in parent.checks:
-            if check.failed and (parent.who.asset, check.name) not in told:
-                what = f"the blocking check {check.name} of {parent.who.name} failed"
-                waits.append(Wait(what, parent.who.owners, parent.who.location, tuple(_check_details(check))))
+    # What a condition does not ask for, or what is further up, shows in no part of it: inputs that never change.
+    for each in facts.upstream:
+        far = "" if each.who.asset in parents else "further up, "
+        for check in each.checks:
+            if check.failed and (each.who.asset, check.name) not in told:
+                what = f"{far}the blocking check {check.name} of {each.who.name} failed"
+                waits.append(Wait(what, each.who.owners, each.who.location, tuple(_check_details(check))))
+        if each.failed_run is not None:
+            what = f"{far}the last run of {each.who.name} failed (run {each.failed_run[:8]})"
+            waits.append(Wait(what, each.who.owners, each.who.location, (f"platform why {each.who.name}",)))
     return waits
 
 

@@ -4,6 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from platform_shared.why.questions import Asker
 
 HELP = "say why an asset did or did not run: what each part of its condition said, what it waits for, whose that is"
@@ -32,10 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     asset = tuple(part for part in arguments.asset.split("/") if part)
     if not asset or arguments.last < 1:
         raise CommandError("Name an asset, such as marts/daily_sales, and at least one evaluation (--last 1).")
-    ask, skip = _asker()
+    asker, skip = _asker()
     now = clock.utc_now()
     try:
-        facts = look(ask, asset, arguments.partition, arguments.last, now, skip)
+        with asker as ask:
+            facts = look(ask, asset, arguments.partition, arguments.last, now, skip)
     except WebserverError as error:
         raise CommandError(str(error)) from None
     if facts.who is None:
@@ -50,10 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _asker() -> "tuple[Asker, list[str]]":
+def _asker() -> "tuple[AbstractContextManager[Asker], list[str]]":
     """Who answers, and which assets the daemon's environment takes out of automation."""
     import os
     import sys
+    from contextlib import nullcontext
 
     from platform_shared.cli.homes import current_home
     from platform_shared.cli.main import CommandError
@@ -61,7 +65,7 @@ def _asker() -> "tuple[Asker, list[str]]":
     from platform_shared.dev.world import provided_by
     from platform_shared.instance_home import environment_of
     from platform_shared.webserver import WEBSERVER_VARIABLE
-    from platform_shared.why.questions import Process, Webserver
+    from platform_shared.why.questions import Webserver, temporary_webserver
     from platform_shared.workspace.projects import WORKSPACE_YAML, workspace_root
 
     home, root = current_home(), workspace_root()
@@ -69,8 +73,8 @@ def _asker() -> "tuple[Asker, list[str]]":
     skip = [key for key in environment.get("DAGSTER_SKIP_DECLARATIVE_AUTOMATION_KEYS", "").split(",") if key]
     url = environment.get(WEBSERVER_VARIABLE) or provided_by(home).get(WEBSERVER_VARIABLE)
     if url:
-        return Webserver(url), skip
+        return nullcontext(Webserver(url)), skip
     if not (home.dagster / "dagster.yaml").exists():
         raise CommandError(f"{home.root} is not set up; run `make setup`.")
     print("No `make dev` runs here: loading the code locations, which takes a while …", file=sys.stderr)
-    return Process(root / WORKSPACE_YAML, working_folder(root), environment), skip
+    return temporary_webserver(root / WORKSPACE_YAML, working_folder(root), environment), skip
