@@ -19,6 +19,7 @@ import dagster as dg
 
 from platform_shared import automation
 from platform_shared.automation import Condition
+from platform_shared.freshness import freshness_policy
 
 _NONE = "none"
 """The condition of a model that is built by hand or by a schedule only."""
@@ -93,21 +94,16 @@ def _condition(node: Mapping[str, Any], said: Mapping[str, Any]) -> Condition | 
 
 
 def _freshness(node: Mapping[str, Any], said: Mapping[str, Any]) -> dg.FreshnessPolicy | None:
-    freshness = said.get("freshness")
-    if freshness is None:
+    given = said.get("freshness")
+    if given is None:
         return None
-    example = "Use `freshness: {fail_after_hours: 30, warn_after_hours: 26}`; the second may be left out."
-    if not isinstance(freshness, Mapping) or not {"fail_after_hours"} <= {*freshness} <= {*_HOURS}:
-        raise _error(node, "platform.freshness", freshness, example)
-    windows = {}
-    for field, value in freshness.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-            raise _error(node, f"platform.freshness.{field}", value, "Use a number of hours above 0.")
-        windows[_HOURS[field]] = timedelta(hours=value)
-    warn = windows.get("warn_window")
-    if warn is not None and warn >= windows["fail_window"]:
-        raise _error(node, "platform.freshness", freshness, "Warn earlier than you fail.")
-    return dg.FreshnessPolicy.time_window(**windows)
+    if not isinstance(given, Mapping):
+        remedy = "Use `freshness: {fail_after_hours: 30, warn_after_hours: 26}`; the second may be left out."
+        raise _error(node, "platform.freshness", given, remedy)
+    try:
+        return freshness_policy(given, f"{_place(node)}: meta.platform.freshness")
+    except ValueError as error:
+        raise ModelMetaError(str(error)) from None
 
 
 def _cron(value: Any) -> str:
@@ -140,10 +136,11 @@ _ARGUMENTS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 }
 """Field of `meta.platform`: parameter of a condition, how it is read, and what to do about a wrong value."""
 
-_HOURS = {"fail_after_hours": "fail_window", "warn_after_hours": "warn_window"}
-
-
 def _error(node: Mapping[str, Any], field: str, value: object, remedy: str) -> ModelMetaError:
+    return ModelMetaError(f"{_place(node)}: meta.{field} is {value!r}. {remedy}")
+
+
+def _place(node: Mapping[str, Any]) -> str:
+    """The node and its file, as errors name them."""
     place = node.get("patch_path") or node.get("original_file_path") or "unknown file"
-    file = str(place).split("://")[-1]
-    return ModelMetaError(f"dbt {node['resource_type']} {node['name']} ({file}): meta.{field} is {value!r}. {remedy}")
+    return f"dbt {node['resource_type']} {node['name']} ({str(place).split('://')[-1]})"
