@@ -136,6 +136,7 @@ _ARGUMENTS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 }
 """Field of `meta.platform`: parameter of a condition, how it is read, and what to do about a wrong value."""
 
+
 def _error(node: Mapping[str, Any], field: str, value: object, remedy: str) -> ModelMetaError:
     return ModelMetaError(f"{_place(node)}: meta.{field} is {value!r}. {remedy}")
 
