@@ -101,10 +101,8 @@ def _busy() -> Condition:
 
 
 def free() -> Condition:
-    """It is not being built, nor just asked for."""
-    return (~(_AC.run_in_progress() | _AC.backfill_in_progress() | _AC.newly_requested())).with_label(
-        "not being built already"
-    )
+    """No run and no backfill that is under way, queued ones included, is to build it."""
+    return (~(_AC.run_in_progress() | _AC.backfill_in_progress())).with_label("not being built already")
 
 
 def not_since(cron: str, timezone: str = "UTC") -> Condition:
