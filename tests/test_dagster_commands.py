@@ -97,7 +97,8 @@ def scaffolded(checkout, environment):
 def test_dg_lists_the_components_of_the_platform(checkout, environment):
     listed = json.loads(command(checkout / "projects/ingestion", environment, "dg", "list", "components", "--json"))
     ours = {each["key"] for each in listed["items"] if each["key"].startswith("platform_shared.")}
-    assert ours == {f"platform_shared.components.{kind}Component" for kind in ("FileFeed", "S3Feed")}
+    kinds = ("FileFeed", "S3Feed", "PlatformDbtProject")
+    assert ours == {f"platform_shared.components.{kind}Component" for kind in kinds}
 
 
 def test_scaffolded_feeds_load_as_they_stand(checkout, environment, scaffolded):
