@@ -84,6 +84,22 @@ def test_feeds_before_anything_was_looked_at(shell: Shell) -> None:
     assert shell.feeds() == {}
 
 
+def test_feeds_says_why_a_feed_waits_and_until_when(shell: Shell) -> None:
+    shell.deliver("2025-03-03/a.csv", GOOD.format(1))
+    (tick,) = shell.daemon.tick_sensors(f"{FEED}_landing_sensor")
+    shell.daemon.cancel(tick.run_ids[0])
+    assert shell.load() == 0
+    code, out, _ = shell.platform("feeds")
+    assert code == 0
+    assert re.search(rf"{FEED} waits: 1 runs in a row failed .* tried at .* UTC\. The last one: run .* CANCELED", out)
+    assert shell.feeds()[FEED]["outage"]["failures"] == 1
+
+    shell.daemon.advance(timedelta(seconds=31))
+    assert shell.load() == 1
+    assert "waits:" not in shell.platform("feeds")[1]
+    assert shell.feeds()[FEED]["outage"] is None
+
+
 def test_feeds_shows_what_came_what_was_rejected_and_what_is_set_aside(shell: Shell) -> None:
     shell.deliver("2025-03-03/a.csv", *[GOOD.format(n) for n in range(150)], BAD.format(900))
     shell.deliver("2025-03-03/b.csv", GOOD.format(200))

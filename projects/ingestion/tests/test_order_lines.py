@@ -296,6 +296,10 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
     }
     assert platform.messages() == [f"{FEED}: 6 objects set aside"]
     assert platform.rows() == []
+    # No run has come as far as the check: the look says what it has set aside.
+    shown = platform.daemon.check(TABLE, "nothing_in_quarantine")
+    assert shown is not None
+    assert not shown.passed
 
     platform.deliver("0.csv", Line(0, value="1.00"))
     platform.load()
