@@ -5,14 +5,24 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
+from platform_shared.event_log import PlatformEventLogStorage
 from platform_shared.postgres import DAGSTER_SCHEMA, first_use, postgres
 
 
 class PlatformPostgresStorage(DagsterPostgresStorage):
     """`DagsterPostgresStorage` that starts the embedded server on first use, so that bare `dagster` commands work.
 
-    It takes no settings: where the database is, `platform_shared.postgres` decides.
+    It takes no settings: where the database is, `platform_shared.postgres` decides. Its event log is
+    `PlatformEventLogStorage`.
     """
+
+    def __init__(self, postgres_url: str, inst_data: Any = None) -> None:
+        super().__init__(postgres_url, inst_data=inst_data)
+        self._events = PlatformEventLogStorage(postgres_url)
+
+    @property
+    def event_log_storage(self) -> PlatformEventLogStorage:
+        return self._events
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -22,4 +32,4 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "PlatformPostgresStorage":
         server = postgres()
         with first_use(server, f"{DAGSTER_SCHEMA}.asset_daemon_asset_evaluations"):
-            return cls(inst_data=inst_data, postgres_url=server.sqlalchemy_url(DAGSTER_SCHEMA))
+            return cls(server.sqlalchemy_url(DAGSTER_SCHEMA), inst_data)

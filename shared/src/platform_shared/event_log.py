@@ -1,0 +1,104 @@
+"""Dagster's event log on Postgres, with no event lost between a writer and a reader that remembers how far it read.
+
+Automation conditions, sensors and the status of partitions read events "after the last id seen". That loses what became
+visible late, and Dagster's own storage lets it: ids are given before the commit, an event is written apart from what it
+says of its asset, and the status of partitions passes over events that it did not read (docs/adr/0011).
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from dagster_postgres import PostgresEventLogStorage
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+# Any fixed number: whoever writes an event that others wait for holds this advisory lock until its commit.
+_ORDER = 7_401_002
+# A writer that is stopped in the middle of its few statements must not stop all others.
+_TAKE_TURN = sqlalchemy.text(
+    f"SELECT set_config('idle_in_transaction_session_timeout', '60s', true), pg_advisory_xact_lock({_ORDER})"
+)
+# Of assets, their checks and freshness, and of runs: what conditions, sensors and retries follow. The rest of a run's
+# events (logs, steps) is read run by run, from its beginning.
+_FOLLOWED = ("ASSET_", "FRESHNESS_", "PIPELINE_", "RUN_")
+
+
+class PlatformEventLogStorage(PostgresEventLogStorage):
+    """`PostgresEventLogStorage` whose followed events become visible in the order of their ids, and whole.
+
+    One writer at a time, for the length of one small transaction; a reader of the last id waits for it.
+    """
+
+    def __init__(self, postgres_url: str) -> None:
+        self._thread = threading.local()
+        super().__init__(postgres_url)
+
+    def store_event(self, event: "dg.EventLogEntry") -> None:
+        if event.dagster_event and event.dagster_event.event_type_value.startswith(_FOLLOWED):
+            with self._in_turn():
+                super().store_event(event)
+        else:
+            super().store_event(event)
+
+    def store_event_batch(self, events: "Sequence[dg.EventLogEntry]") -> None:
+        with self._in_turn():
+            super().store_event_batch(events)
+
+    def get_maximum_record_id(self) -> int | None:
+        with self._in_turn():
+            return super().get_maximum_record_id()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """All that this thread does in the log meanwhile is one transaction, and no other such transaction runs."""
+        if getattr(self._thread, "connection", None) is not None:
+            yield
+            return
+        with super()._connect() as connection:
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                connection.execute(_TAKE_TURN)
+                self._thread.connection = connection
+                try:
+                    yield
+                finally:
+                    self._thread.connection = None
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlalchemy.Connection]:
+        connection = getattr(self._thread, "connection", None)
+        if connection is None:
+            with super()._connect() as connection:
+                yield connection
+        else:
+            yield connection
+
+    # The status of partitions is kept with the id up to which it holds: the newest of the events read. Dagster takes
+    # the last planned one into it, read now, beside an asset record that may be as old as the tick; if that record says
+    # that nothing is new, materializations in between are never read. Such a status is right to answer with and wrong
+    # to keep: the next one starts from the one before.
+
+    def get_latest_planned_materialization_info(self, asset_key: "dg.AssetKey", partition: str | None = None) -> Any:
+        if partition is None:
+            self._unread.add(asset_key)
+        return super().get_latest_planned_materialization_info(asset_key, partition)
+
+    def get_materialized_partitions(
+        self, asset_key: "dg.AssetKey", before_cursor: int | None = None, after_cursor: int | None = None
+    ) -> set[str]:
+        self._unread.discard(asset_key)
+        return super().get_materialized_partitions(asset_key, before_cursor, after_cursor)
+
+    def update_asset_cached_status_data(self, asset_key: "dg.AssetKey", cache_values: Any) -> None:
+        if asset_key not in self._unread:
+            super().update_asset_cached_status_data(asset_key, cache_values)
+
+    @property
+    def _unread(self) -> "set[dg.AssetKey]":
+        """Assets whose last planned event this thread read, and no materialization since."""
+        unread: set[dg.AssetKey] = self._thread.__dict__.setdefault("unread", set())
+        return unread
