@@ -221,3 +221,35 @@ def test_a_writer_that_fails_leaves_nothing_and_blocks_nobody(
     assert instance.event_log_storage.get_maximum_record_id() == before
     materialized(instance, SALES)
     assert newest(instance, SALES) > before
+
+
+def test_a_connection_that_the_server_ended_is_replaced(instance: dg.DagsterInstance, platform_home: Home):
+    materialized(instance, SALES)
+    with session(platform_home) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert other.fetchall() == [(True,)], "one kept connection for each process"
+    materialized(instance, SALES)
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_over_many_days_writes_its_events_in_few_transactions(instance: dg.DagsterInstance, platform_home: Home):
+    year = dg.DailyPartitionsDefinition("2025-01-01", end_date="2026-01-01")
+
+    @dg.asset(key=SALES, partitions_def=year, backfill_policy=dg.BackfillPolicy.single_run())
+    def sales() -> None: ...
+
+    first_and_last = {
+        "dagster/asset_partition_range_start": "2025-01-01",
+        "dagster/asset_partition_range_end": "2025-12-31",
+    }
+    assert dg.materialize([sales], instance=instance, tags=first_and_last).success
+    assert len(instance.get_materialized_partitions(SALES)) == 365
+    with session(platform_home) as reading:
+        for kind in ("ASSET_MATERIALIZATION_PLANNED", "ASSET_MATERIALIZATION"):
+            reading.execute(
+                "SELECT count(*), count(DISTINCT xmin::text) FROM event_logs WHERE dagster_event_type = %s", (kind,)
+            )
+            assert reading.fetchone() == (365, 2), kind

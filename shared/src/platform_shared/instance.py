@@ -1,5 +1,6 @@
 """Dagster's instance storage on the platform's Postgres; `dagster.yaml` names it under `storage: custom:`."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ from dagster_postgres import DagsterPostgresStorage
 
 from platform_shared.event_log import PlatformEventLogStorage
 from platform_shared.postgres import DAGSTER_SCHEMA, first_use, postgres
+
+# Dagster takes it from the environment only, and writes one by one without it: a run of two years' days has thousands.
+_EVENTS_AT_ONCE = ("DAGSTER_EVENT_BATCH_SIZE", "200")
 
 
 class PlatformPostgresStorage(DagsterPostgresStorage):
@@ -30,6 +34,7 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "PlatformPostgresStorage":
+        os.environ.setdefault(*_EVENTS_AT_ONCE)
         server = postgres()
         with first_use(server, f"{DAGSTER_SCHEMA}.asset_daemon_asset_evaluations"):
             return cls(server.sqlalchemy_url(DAGSTER_SCHEMA), inst_data)
