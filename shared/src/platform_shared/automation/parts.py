@@ -76,12 +76,13 @@ def inputs_exist() -> Condition:
 
 
 def some_partitions_ready() -> Condition:
-    """As `inputs_ready`, but of each input one partition is enough."""
+    """One partition of every input exists, and its blocking checks have passed; others may be changing.
+
+    Who reads all partitions of inputs of which some always change would else never have its turn.
+    """
     exists = _AC.all_deps_match(~_AC.missing() | _AC.will_be_requested()).with_label("each input has a partition")
-    blocked = _AC.any_deps_match(_unsound() & ~_AC.will_be_requested() | _busy())
-    return (
-        exists & (~blocked).with_label("no input is being built, or has an open or failed blocking check")
-    ).with_label("inputs ready")
+    blocked = _AC.any_deps_match(_unsound() & ~_AC.will_be_requested())
+    return (exists & (~blocked).with_label("no input has an open or failed blocking check")).with_label("inputs ready")
 
 
 def _absent() -> Condition:
