@@ -252,3 +252,14 @@ def test_a_total_at_the_end_of_a_chain_is_built_after_all_days(lab: Lab) -> None
     totals = [record.storage_id for record in platform.materializations(TOTAL)]
     assert newest < totals[-1]
     assert len(totals) <= 2
+
+
+def test_a_total_has_its_turn_while_other_days_are_being_built(lab: Lab) -> None:
+    platform = lab(raw, total_of(RAW))
+    platform.launch(RAW, partition=SUN)
+    platform.execute_runs()
+    platform.backfill(RAW, partitions=[MON, TUE])
+    platform.tick_backfills()
+    assert asked(platform.tick_automation()) == {(TOTAL, None)}
+    finish_backfills(platform)
+    assert asked(platform.tick_automation()) == {(TOTAL, None)}
