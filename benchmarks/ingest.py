@@ -2,7 +2,7 @@
 
 - A large file (CSV, JSON lines, Parquet): a whole batch on the real ledger and lake; one DuckDB statement into the same
   lake; pandas and an IO manager.
-- Many small files: batches of 400; one DuckDB statement over all of them; a run a file.
+- Many small files: batches of 1,000; one DuckDB statement over all of them; a run a file.
 - The real year's store-day files: through a real daemon; a run a file.
 - Looks at a source where all is known, in a folder and in S3 (moto's): against the bare listing.
 

@@ -20,7 +20,7 @@ class Limits:
     if there is a `marker`, when an object of its name with this suffix is there too.
     """
 
-    objects_per_batch: int = 400
+    objects_per_batch: int = 1000
     bytes_per_batch: int = 512 * 1024**2
     batches_in_flight: int = 2
     attempts: int = 3
