@@ -30,16 +30,13 @@ _FOLLOWED = ("ASSET_", "FRESHNESS_", "PIPELINE_", "RUN_")
 class PlatformEventLogStorage(PostgresEventLogStorage):
     """`PostgresEventLogStorage` whose followed events become visible in the order of their ids, and whole.
 
-    One writer at a time, for the length of one small transaction; a reader of the last id waits for it. Each process
-    keeps one connection: a new one for each event costs more than the event.
+    One writer at a time, for the length of one small transaction; a reader of the last id waits for it. The tables are
+    there already.
     """
 
     def __init__(self, postgres_url: str) -> None:
         self._thread = threading.local()
-        super().__init__(postgres_url)
-        self._engine = sqlalchemy.create_engine(
-            postgres_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True
-        )
+        super().__init__(postgres_url, should_autocreate_tables=False)
 
     def dispose(self) -> None:
         super().dispose()

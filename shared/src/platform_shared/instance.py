@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy
 from dagster_postgres import DagsterPostgresStorage
 
 from platform_shared.event_log import PlatformEventLogStorage
@@ -17,12 +18,17 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
     """`DagsterPostgresStorage` that starts the embedded server on first use, so that bare `dagster` commands work.
 
     It takes no settings: where the database is, `platform_shared.postgres` decides. Its event log is
-    `PlatformEventLogStorage`.
+    `PlatformEventLogStorage`. A process keeps the connections that it needed at once, five at most: Dagster's storage
+    opens a new one for each query, which costs more than the query.
     """
 
     def __init__(self, postgres_url: str, inst_data: Any = None) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
         self._events = PlatformEventLogStorage(postgres_url)
+        kept = sqlalchemy.create_engine(
+            postgres_url, isolation_level="AUTOCOMMIT", pool_size=5, max_overflow=-1, pool_pre_ping=True
+        )
+        self._run_storage._engine = self._schedule_storage._engine = self._events._engine = kept
 
     @property
     def event_log_storage(self) -> PlatformEventLogStorage:

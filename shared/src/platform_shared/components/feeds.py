@@ -123,7 +123,7 @@ class FeedComponent(dg.Component, dg.Model, dg.Resolvable):
         float, Field(description="How long an object must be unchanged; 0 for senders that rename into place.")
     ] = 2.0
     marker: Annotated[str | None, Field(description="Suffix of the marker that says an object is complete.")] = None
-    objects_per_batch: int = 400
+    objects_per_batch: int = 1000
     megabytes_per_batch: int = 512
     batches_in_flight: int = 2
     attempts: Annotated[int, Field(description="Tries in all before an object goes to quarantine.")] = 3
