@@ -103,11 +103,13 @@ def test_what_held_it_up_in_words(condition: Part, waits: str) -> None:
 
 
 def test_a_part_that_was_not_asked_is_no_reason() -> None:
-    condition = all_of(part("first", Said.NO), part("second", Said.NOT_ASKED))
+    second = part("second", Said.NOT_ASKED, part("third", Said.NOT_ASKED))
+    condition = all_of(part("first", Said.NO), second)
     assert [reason.part.text for reason in holding_up(condition)] == ["first"]
     text = "\n".join(lines(told(condition), NOW))
     assert "no          first" in text
     assert "not asked   second" in text
+    assert "third" not in text
 
 
 def test_a_part_that_only_some_partitions_pass_is_a_reason_where_none_is_a_plain_no() -> None:

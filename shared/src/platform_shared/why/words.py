@@ -273,7 +273,7 @@ def _tree(part: Part, deepest: int, depth: int) -> Iterator[Line]:
     elif part.partitioned and part.said is Said.YES and part.true > 1:
         said = f"yes ({part.true})"
     yield Line(depth, said, _text(part))
-    if depth + 1 < deepest:
+    if depth + 1 < deepest and part.said is not Said.NOT_ASKED:
         for child in part.children:
             yield from _tree(child, deepest, depth + 1)
 
