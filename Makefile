@@ -49,6 +49,11 @@ dev: setup ## Run it all: demo world, locations, daemon, web UI (PORT=3000, DEMO
 demo: setup ## Play the last DAYS=3 days of trade through the real daemon, print the totals, end
 	@exec $(BIN)/platform demo --days $(DAYS)
 
+.PHONY: backfill
+backfill: setup ## Build partitions again: asset=marts/daily_sales from=2026-03-01 to=2026-03-07 (preview=1 only says what)
+	@$(if $(and $(asset),$(from),$(to)),,echo "make backfill asset=<key, group:name or all> from=<date> to=<date>"; exit 2;) \
+	$(BIN)/platform backfill $(asset) --from "$(from)" --to "$(to)" $(if $(preview),--preview)
+
 .PHONY: test
 test: setup ## Run all tests; PROJECT=x runs one location's
 	@$(BIN)/python -m pytest $(if $(PROJECT),projects/$(PROJECT)/tests,--numprocesses 2 --dist loadfile)

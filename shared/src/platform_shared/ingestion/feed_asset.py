@@ -9,6 +9,7 @@ import dagster as dg
 from platform_shared import clock
 from platform_shared.ingestion.feed import ObjectFeed
 from platform_shared.ingestion.loading import BatchLoader, BatchResult, LoadedPartition
+from platform_shared.ingestion.tags import FEED_TAG
 from platform_shared.ledger import Unit
 
 QUARANTINE_CHECK = "nothing_in_quarantine"
@@ -46,7 +47,9 @@ def raw_asset(feed: ObjectFeed) -> dg.AssetsDefinition:
     # `skippable`: a batch touches some partitions, or none; each is announced by an event of its own.
     @dg.multi_asset(
         name=load_op(feed),
-        specs=[feed.contract.spec(deps=[feed.source_key], kinds=["ducklake"], skippable=True)],
+        specs=[
+            feed.contract.spec(deps=[feed.source_key], kinds=["ducklake"], skippable=True, tags={FEED_TAG: feed.name})
+        ],
         check_specs=checks,
         backfill_policy=dg.BackfillPolicy.single_run() if feed.contract.partitions else None,
         required_resource_keys={"folders", "ledger", "warehouse", *feed.location.resource_keys},

@@ -55,23 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _asker() -> "tuple[AbstractContextManager[Asker], list[str]]":
     """Who answers, and which assets the daemon's environment takes out of automation."""
-    import os
     import sys
     from contextlib import nullcontext
 
-    from platform_shared.cli.homes import current_home
     from platform_shared.cli.main import CommandError
-    from platform_shared.dev.environment import child_environment, working_folder
-    from platform_shared.dev.world import provided_by
-    from platform_shared.instance_home import environment_of
-    from platform_shared.webserver import WEBSERVER_VARIABLE
+    from platform_shared.cli.webservers import running_webserver, surroundings
+    from platform_shared.dev.environment import working_folder
     from platform_shared.why.questions import Webserver, temporary_webserver
-    from platform_shared.workspace.projects import WORKSPACE_YAML, workspace_root
+    from platform_shared.workspace.projects import WORKSPACE_YAML
 
-    home, root = current_home(), workspace_root()
-    environment = {**child_environment(os.environ, home, root), **environment_of(home)}
+    home, root, environment = surroundings()
     skip = [key for key in environment.get("DAGSTER_SKIP_DECLARATIVE_AUTOMATION_KEYS", "").split(",") if key]
-    url = environment.get(WEBSERVER_VARIABLE) or provided_by(home).get(WEBSERVER_VARIABLE)
+    url = running_webserver()
     if url:
         return nullcontext(Webserver(url)), skip
     if not (home.dagster / "dagster.yaml").exists():

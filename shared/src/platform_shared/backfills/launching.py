@@ -1,0 +1,128 @@
+"""Asks Dagster's webserver what there is, starts a backfill and says how far it is."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from platform_shared.backfills.planning import Asset, BackfillError, Dimension, Part
+from platform_shared.ingestion.tags import FEED_TAG
+
+Ask = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+"""Answers a GraphQL query with its variables."""
+
+# Behind all that automation and schedules ask for, which have none.
+_PRIORITY = {"key": "dagster/priority", "value": "-10"}
+_TRIES = {"key": "dagster/max_retries", "value": "2"}
+
+_ASSETS = """{ assetNodes {
+  assetKey { path } groupName isMaterializable tags { key value } repository { location { name } }
+  backfillPolicy { maxPartitionsPerRun policyType }
+  partitionKeysByDimension { name type partitionKeys }
+} }"""
+
+_UNDER_WAY = """{ partitionBackfillsOrError(status: REQUESTED) { __typename
+  ... on PartitionBackfills { results { id assetSelection { path } tags { key value } } } } }"""
+
+_LAUNCH = """mutation Launch($backfill: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $backfill) {
+  __typename
+  ... on LaunchBackfillSuccess { backfillId }
+  ... on PythonError { message }
+  ... on UnauthorizedError { message }
+  ... on InvalidSubsetError { message }
+  ... on PartitionKeysNotFoundError { message }
+} }"""
+
+_PROGRESS = """query Progress($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
+  ... on BackfillNotFoundError { message }
+  ... on PythonError { message }
+  ... on PartitionBackfill { status error { message }
+    assetBackfillData { assetBackfillStatuses { __typename
+      ... on AssetPartitionsStatusCounts { assetKey { path } numPartitionsTargeted numPartitionsInProgress
+        numPartitionsMaterialized numPartitionsFailed }
+    } } } } }"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a backfill is, in partitions of all its assets. `failed`: how many, by asset."""
+
+    status: str
+    targeted: int
+    built: int
+    under_way: int
+    failed: Mapping[str, int]
+    error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status not in ("REQUESTED", "CANCELING", "FAILING")
+
+    @property
+    def is_good(self) -> bool:
+        return self.status in ("COMPLETED", "COMPLETED_SUCCESS") and not self.failed
+
+
+def assets(ask: Ask) -> dict[str, Asset]:
+    """All assets of the workspace, by key."""
+    return {asset.key: asset for asset in map(_asset, ask(_ASSETS, {})["assetNodes"])}
+
+
+def refuse_what_is_under_way(ask: Ask, parts: Sequence[Part]) -> None:
+    """Two backfills of one asset would build its partitions twice. Raises BackfillError."""
+    wanted = {part.asset.key for part in parts}
+    for backfill in ask(_UNDER_WAY, {})["partitionBackfillsOrError"].get("results", []):
+        both = wanted & {"/".join(key["path"]) for key in backfill["assetSelection"] or []}
+        by_hand = any(tag["key"] == _PRIORITY["key"] for tag in backfill["tags"])
+        if both and by_hand:
+            raise BackfillError(f"Backfill {backfill['id']} is at work on {', '.join(sorted(both))}.")
+
+
+def launch(ask: Ask, parts: Sequence[Part], title: str) -> str:
+    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id."""
+    backfill = {
+        "title": title,
+        "tags": [_PRIORITY, _TRIES],
+        "partitionsByAssets": [
+            {"assetKey": {"path": part.asset.key.split("/")}, "partitions": {"ranges": part.ranges}} for part in parts
+        ],
+    }
+    answer = ask(_LAUNCH, {"backfill": backfill})["launchPartitionBackfill"]
+    if "backfillId" not in answer:
+        raise BackfillError(f"Dagster did not take it: {answer.get('message', answer['__typename'])}")
+    return str(answer["backfillId"])
+
+
+def progress(ask: Ask, backfill: str) -> Progress:
+    """How far it is now."""
+    answer = ask(_PROGRESS, {"id": backfill})["partitionBackfillOrError"]
+    if "status" not in answer:
+        raise BackfillError(answer.get("message", answer["__typename"]))
+    counts = [
+        each for each in (answer["assetBackfillData"] or {}).get("assetBackfillStatuses", []) if "assetKey" in each
+    ]
+    failed = {"/".join(each["assetKey"]["path"]): each["numPartitionsFailed"] for each in counts}
+    return Progress(
+        status=answer["status"],
+        targeted=sum(each["numPartitionsTargeted"] for each in counts),
+        built=sum(each["numPartitionsMaterialized"] for each in counts),
+        under_way=sum(each["numPartitionsInProgress"] for each in counts),
+        failed={key: number for key, number in failed.items() if number},
+        error=(answer["error"] or {}).get("message"),
+    )
+
+
+def _asset(node: Mapping[str, Any]) -> Asset:
+    policy = node["backfillPolicy"] or {"policyType": "MULTI_RUN", "maxPartitionsPerRun": 1}
+    tags = {tag["key"]: tag["value"] for tag in node["tags"]}
+    dimensions = sorted(node["partitionKeysByDimension"], key=lambda dimension: str(dimension["name"]))
+    return Asset(
+        key="/".join(node["assetKey"]["path"]),
+        group=node["groupName"],
+        location=node["repository"]["location"]["name"],
+        is_materializable=node["isMaterializable"],
+        dimensions=tuple(
+            Dimension(each["name"], each["type"] == "TIME_WINDOW", tuple(each["partitionKeys"])) for each in dimensions
+        ),
+        at_once=None if policy["policyType"] == "SINGLE_RUN" else policy["maxPartitionsPerRun"],
+        feed=tags.get(FEED_TAG),
+    )
