@@ -1,4 +1,4 @@
-"""What both locations of the session know, and its test: the lanes, one a condition, and how a build is made to wait."""
+"""What both locations of the session know, and its test: the lanes, one a condition, and how a build is held up."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

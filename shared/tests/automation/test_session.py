@@ -2,8 +2,8 @@
 
 One session for all: two locations in code servers of their own, a real daemon, runs in processes of their own. In
 `upstream` is an input for each condition, in `downstream` the asset with the condition: each input is one of another
-location. Each test begins when all is quiet, plays its scenario for all conditions at once, and waits until all is quiet
-again, so that a request too many is seen, too.
+location. Each test begins when all is quiet, plays its scenario for all conditions at once, and waits until all is
+quiet again, so that a request too many is seen, too.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The platform's own processes: a code server a location and the daemon, which a test starts, kills and starts again.
 
 For what a daemon in the test's process (`platform_shared.testing.daemon`) cannot show: code that changes on disk, runs
-in processes of their own, and what is on record when a process is gone. It costs seconds a step; the clock is the wall's.
+in processes of their own, what is on record when a process is gone. It costs seconds a step; the clock is the wall's.
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +26,7 @@ from platform_shared.settings import Home
 from platform_shared.testing.ticks import Tick
 from platform_shared.workspace.projects import workspace_root
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 _UNFINISHED_BACKFILLS = ("REQUESTED", "CANCELING", "FAILING")
 
 
@@ -44,7 +45,7 @@ class Processes:
         self._servers: dict[str, subprocess.Popen[bytes]] = {}
         self._generation = 0
         self._daemon: subprocess.Popen[bytes] | None = None
-        self._ended: list[psutil.Process] = []
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         prepare_home(self._home, workspace_root(Path(__file__).parent))
@@ -65,18 +66,13 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._daemon is not None:
-            self.kill_daemon()
-        for server in self._servers.values():
-            self._note(server)
-            server.kill()
-            server.wait()
-        for process in self._ended:
-            try:
+        running = [psutil.Process(each.pid) for each in self._started if each.poll() is None]
+        # A server's children are the runs that it has started.
+        ending = [process for each in running for process in (each, *each.children(recursive=True))]
+        for process in ending:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(self._ended)
+        psutil.wait_procs(ending)
         self._context.__exit__(None, None, None)
         self._output.close()
         shutil.rmtree(self._folder)
@@ -99,7 +95,7 @@ class Processes:
             {"grpc_server": {"location_name": name, "socket": str(self._socket(name))}} for name in self._locations
         ]
         workspace.write_text(yaml.safe_dump({"load_from": servers}))
-        self._daemon = self._start("dagster._daemon", "run", "-w", str(workspace))
+        self._daemon = self._start("dagster-daemon", "run", "-w", str(workspace))
 
     def kill_daemon(self) -> None:
         """By SIGKILL; it must still run."""
@@ -116,7 +112,7 @@ class Processes:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, self._said()
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def ticks(self, sensor: str) -> list[Tick]:
         """The ended ticks of a sensor, oldest first; none before the daemon has first met it."""
@@ -178,19 +174,12 @@ class Processes:
         self.wait_until(serves)
         os.replace(socket, self._socket(name))
         if predecessor is not None:
-            self._note(predecessor)
             # On this signal it waits for its runs.
             predecessor.send_signal(signal.SIGTERM)
 
-    def _note(self, server: subprocess.Popen[bytes]) -> None:
-        """What is to be ended at last: the server, unless it has ended by itself, and the runs that it has started."""
-        if server.poll() is None:
-            process = psutil.Process(server.pid)
-            self._ended += [process, *process.children(recursive=True)]
-
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+    def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name(program), *arguments],
             # Not in the repository, whose .env names a platform of its own.
             cwd=self._home.root,
             env={**os.environ, **environment_of(self._home), **self._variables},
@@ -198,6 +187,8 @@ class Processes:
             stdout=self._output,
             stderr=subprocess.STDOUT,
         )
+        self._started.append(process)
+        return process
 
     def _records(self, sensor: str) -> list[Any]:
         states = [state for state in self.instance.all_instigator_state() if state.instigator_name == sensor]
