@@ -5,6 +5,7 @@ backfill, of a run each.
 """
 
 import os
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +13,7 @@ import dagster as dg
 from platform_shared.automation import automation_sensor, on_input_change
 
 FOLDER_VARIABLE = "AUTOMATION_KILLS"
-VERSION, BUILDS, FAIL_ONCE = "version", "builds", "fail once"
+VERSION, BUILDS, FAIL_ONCE, HOLD = "version", "builds", "fail once", "hold"
 PAIR, FAN = dg.AssetKey("pair"), dg.AssetKey("fan")
 
 NORTH = dg.StaticPartitionsDefinition(["north"])
@@ -25,6 +26,8 @@ def build(context: dg.AssetExecutionContext) -> None:
     if (folder / FAIL_ONCE).exists():
         (folder / FAIL_ONCE).unlink()
         raise RuntimeError("the first try is to fail")
+    while (folder / HOLD).exists():
+        time.sleep(0.05)
     partition = context.partition_key if context.has_partition_key else "-"
     with (folder / BUILDS).open("a") as builds:
         builds.write(f"{context.asset_key.path[-1]} {partition} {version}\n")

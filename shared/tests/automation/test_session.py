@@ -103,6 +103,12 @@ class Session:
         for flag in (HOLD, BREAK):
             (self._folder / flag).unlink(missing_ok=True)
 
+    def recover(self) -> None:
+        """All is quiet again, also where a test has failed half-way."""
+        self.release()
+        if self._processes.busy():
+            self.settle()
+
     def look(self) -> None:
         self._processes.look(*SENSORS)
 
@@ -180,7 +186,7 @@ def platform(module_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def session(platform: Session) -> Iterator[Session]:
     yield platform
-    platform.release()
+    platform.recover()
 
 
 def test_a_cold_start(session: Session) -> None:
