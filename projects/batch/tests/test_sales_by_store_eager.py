@@ -46,7 +46,7 @@ def test_its_condition_is_the_one_of_dagster():
     ("condition", "asked"), [("stock", set()), ("ours", {f"{NAME} {YESTERDAY}", f"{NAME} {TODAY}"})]
 )
 def test_days_that_are_there_at_the_first_look(simulation, condition, asked):
-    simulation.becomes(DAILY_SALES.reference(), asset(condition))
+    simulation.load(DAILY_SALES.reference(), asset(condition))
     for day in (YESTERDAY, TODAY):
         simulation.report(DAILY_SALES.key, day)
     assert simulation.tick() == asked
@@ -54,7 +54,7 @@ def test_days_that_are_there_at_the_first_look(simulation, condition, asked):
 
 @pytest.mark.parametrize(("condition", "asked"), [("stock", set()), ("ours", {f"{NAME} {YESTERDAY}"})])
 def test_a_late_file_of_yesterday(simulation, condition, asked):
-    simulation.becomes(DAILY_SALES.reference(), asset(condition))
+    simulation.load(DAILY_SALES.reference(), asset(condition))
     simulation.tick()
     simulation.report(DAILY_SALES.key, YESTERDAY)
     assert simulation.tick() == asked
@@ -66,7 +66,7 @@ def test_an_update_while_it_is_built(simulation, condition, asked):
         simulation.report(DAILY_SALES.key, TODAY)
         assert simulation.tick() == set()
 
-    simulation.becomes(DAILY_SALES.reference(), asset(condition, updated_meanwhile))
+    simulation.load(DAILY_SALES.reference(), asset(condition, updated_meanwhile))
     simulation.tick()
     simulation.report(DAILY_SALES.key, TODAY)
     assert simulation.tick() == {f"{NAME} {TODAY}"}

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-from automation_simulation import Simulation
 
 from platform_shared import automation
 from platform_shared.automation import Condition
+from platform_shared.testing.simulation import Simulation
 
 # A Wednesday, 10:00 in New York. The newest day that is over is Tuesday, the newest week began on 22 February.
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
@@ -112,7 +112,7 @@ class World:
         """Input and `child` exist, and nothing is to be done."""
         self.arrive()
         self.simulation.look()
-        if not self.simulation.runs:
+        if not self.simulation.under_way:
             self.simulation.start(CHILD, partition=self.partition)
         self.simulation.succeed()
         assert self.asked(2) == 0
@@ -345,7 +345,7 @@ def built_together(world: World) -> list[int]:
     world.simulation.materialize(run, PARENT)
     asked = world.asked()
     world.simulation.materialize(run, CHILD)
-    world.simulation.runs.clear()
+    world.simulation.under_way.clear()
     return [asked + world.asked(2)]
 
 
@@ -379,17 +379,17 @@ def blocking_check(world: World) -> list[int]:
         return dg.AssetCheckResult(passed=True)
 
     world.simulation.load(*world.assets(), checks=[sound])
-    world.simulation.report_check(CHECK, passed=True)
+    world.simulation.report_check(PARENT, CHECK.name, passed=True, blocking=True)
     world.asked()
     world.simulation.succeed()
     world.unsettle()
     if world.name == "on_code_change":
         world.simulation.load(*world.assets(code="2"), checks=[sound])
     world.change()
-    world.simulation.report_check(CHECK, passed=False)
+    world.simulation.report_check(PARENT, CHECK.name, passed=False, blocking=True)
     red = world.asked(2)
     world.simulation.succeed()
-    world.simulation.report_check(CHECK, passed=True)
+    world.simulation.report_check(PARENT, CHECK.name, passed=True, blocking=True)
     return [red, world.asked(2)]
 
 
@@ -485,4 +485,4 @@ def static(world: World) -> list[int]:
         return []
     world.asked()
     world.arrive(*NUMBERS.get_partition_keys())
-    return [sum(key == CHILD for key, _ in world.simulation.look(launch=False))]
+    return [len(world.simulation.tick())]

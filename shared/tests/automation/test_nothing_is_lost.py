@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
-from automation_simulation import Run, Simulation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from platform_shared.automation import Condition, on_input_change
+from platform_shared.testing.simulation import Run, Simulation
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 FIRST, SECOND, MID, LAST = (dg.AssetKey(name) for name in ("first", "second", "mid", "last"))
@@ -89,15 +89,15 @@ class Model:
         """Looks until nothing comes any more; all builds end well."""
         quiet = 0
         for _ in range(40):
-            quiet = quiet + 1 if self.look() == 0 and not self.simulation.runs else 0
+            quiet = quiet + 1 if self.look() == 0 and not self.simulation.under_way else 0
             if quiet == 3:
                 return
-            for run in list(self.simulation.runs):
+            for run in list(self.simulation.under_way):
                 self.end(run, built=run.keys, well=True)
         pytest.fail("the conditions do not come to rest")
 
     def play(self, step: str) -> None:
-        runs = self.simulation.runs
+        runs = self.simulation.under_way
         if step in ("first changes", "second changes"):
             self.change(FIRST if step == "first changes" else SECOND)
         elif step == "look":
@@ -112,10 +112,10 @@ class Model:
             self.end(run, built=built, well=step in ("oldest ends", "newest ends"))
 
     def _building(self) -> set[dg.AssetKey]:
-        return {key for run in self.simulation.runs for key in run.keys}
+        return {key for run in self.simulation.under_way for key in run.keys}
 
     def _read(self) -> None:
-        for run in self.simulation.runs:
+        for run in self.simulation.under_way:
             self.reading.setdefault(run.run_id, (self.first, self.second, self.mid))
 
 
@@ -167,7 +167,7 @@ def test_a_flood_makes_as_many_builds_as_fit_into_it_and_one(changes: int, every
             if look % every == 0:
                 model.change(SECOND)
             model.look()
-            for run in list(simulation.runs):
+            for run in list(simulation.under_way):
                 ages[run.run_id] = ages.get(run.run_id, 0) + 1
                 if ages[run.run_id] == duration:
                     model.end(run, built=run.keys, well=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from automation_simulation import Simulation
+
+from platform_shared.testing.simulation import Simulation
 
 AC = dg.AutomationCondition
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)

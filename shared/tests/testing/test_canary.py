@@ -1,6 +1,6 @@
-"""Names every internal of Dagster that the daemon harness rests on (docs/adr/0006).
+"""Names every internal of Dagster that the daemon harness and the simulation rest on (docs/adr/0006).
 
-When an upgrade of Dagster fails here, only `platform_shared/testing/daemon.py` has to follow; the message says where.
+When an upgrade of Dagster fails here, only `platform_shared/testing` has to follow; the message says what has moved.
 """
 
 import ast
@@ -14,10 +14,20 @@ import pytest
 
 import platform_shared
 
-HARNESS = Path(str(platform_shared.__file__)).parent / "testing" / "daemon.py"
+TESTING = Path(str(platform_shared.__file__)).parent / "testing"
+REACH_IN = ("daemon.py", "simulation.py")
 
 IMPORTED: dict[str, tuple[str, ...]] = {
     "dagster._core.definitions.reconstruct.ReconstructableJob": (),
+    "dagster._core.definitions.freshness.FreshnessState": (),
+    "dagster._core.definitions.freshness.FreshnessStateChange": (
+        "key",
+        "new_state",
+        "previous_state",
+        "state_change_timestamp",
+    ),
+    "dagster._core.events.AssetMaterializationPlannedData": ("asset_key", "partition"),
+    "dagster._core.events.StepMaterializationData": ("materialization",),
     "dagster._core.execution.backfill.PartitionBackfill": (),
     "dagster._core.execution.submit_asset_runs.submit_asset_run": (
         "run_id",
@@ -32,6 +42,7 @@ IMPORTED: dict[str, tuple[str, ...]] = {
     ),
     "dagster._core.launcher.sync_in_memory_run_launcher.SyncInMemoryRunLauncher": ("inst_data",),
     "dagster._core.remote_origin.InProcessCodeLocationOrigin": ("loadable_target_origin", "location_name"),
+    "dagster._core.test_utils.create_run_for_test": ("instance", "job_name", "asset_selection", "status", "tags"),
     "dagster._core.test_utils.freeze_time": ("new_now",),
     "dagster._core.types.loadable_target_origin.LoadableTargetOrigin": ("executable_path", "module_name", "attribute"),
     "dagster._core.workspace.context.WorkspaceProcessContext": ("instance", "workspace_load_target"),
@@ -61,7 +72,7 @@ IMPORTED: dict[str, tuple[str, ...]] = {
         "max_tick_retries",
     ),
 }
-"""What the harness imports, and the parameters that it passes by name or position."""
+"""What they import, and the parameters that they pass by name or position."""
 
 USED: dict[str, tuple[str, ...]] = {
     "dagster._core.definitions.reconstruct.ReconstructableJob.get_definition.cache_clear": (),
@@ -109,7 +120,7 @@ USED: dict[str, tuple[str, ...]] = {
     "dagster.DagsterInstance.stop_schedule": ("schedule_origin_id", "schedule_selector_id", "remote_schedule"),
     "dagster.DagsterInstance.stop_sensor": ("instigator_origin_id", "selector_id", "remote_sensor"),
 }
-"""What the harness calls on these, and on the instance beyond what is marked public."""
+"""What they call on these, and on the instance beyond what is marked public."""
 
 
 def find(name: str) -> Any:
@@ -130,26 +141,27 @@ def test_an_internal_is_where_it_was(name: str) -> None:
     try:
         found = find(name)
     except (AttributeError, ModuleNotFoundError) as error:
-        pytest.fail(f"dagster {dg.__version__} has moved {name} ({error}): testing/daemon.py has to follow.")
+        pytest.fail(f"dagster {dg.__version__} has moved {name} ({error}): testing/ has to follow.")
     wanted = {**IMPORTED, **USED}[name]
     if wanted:
         # A record of Dagster's has its fields as annotations, and takes any arguments.
         known = {*inspect.signature(found).parameters, *getattr(found, "__annotations__", ())}
         gone = [parameter for parameter in wanted if parameter not in known]
-        assert not gone, f"dagster {dg.__version__} has renamed {gone} of {name}: testing/daemon.py has to follow."
+        assert not gone, f"dagster {dg.__version__} has renamed {gone} of {name}: testing/ has to follow."
 
 
-def test_this_list_is_what_the_harness_imports() -> None:
+def test_this_list_is_what_they_import() -> None:
     imports = {
         f"{node.module}.{alias.name}"
-        for node in ast.walk(ast.parse(HARNESS.read_text()))
+        for name in REACH_IN
+        for node in ast.walk(ast.parse((TESTING / name).read_text()))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dagster.")
         for alias in node.names
     }
     assert imports == IMPORTED.keys()
 
 
-def test_no_other_module_of_the_harness_imports_internals() -> None:
-    others = [path for path in HARNESS.parent.glob("*.py") if path != HARNESS]
+def test_no_other_module_for_tests_imports_internals() -> None:
+    others = [path for path in TESTING.glob("*.py") if path.name not in REACH_IN]
     assert others
     assert [path.name for path in others if "dagster._" in path.read_text()] == []

@@ -1,1 +1,1 @@
-"""What tests of every location use: the daemon tick by tick, and a platform home with a database of its own."""
+"""What tests of every location use: the daemon tick by tick or as a process, and a home with a database of its own."""

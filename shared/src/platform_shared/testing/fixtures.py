@@ -9,7 +9,7 @@ fixtures that need it: most tests of the repository do not.
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,20 +61,17 @@ def postgres_server() -> "Iterator[PostgresServer]":
 
 
 @pytest.fixture
-def platform_home(postgres_server: "PostgresServer", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def platform_home(postgres_server: "PostgresServer", tmp_path: Path) -> Iterator[Home]:
     """An empty platform of the test's own; PLATFORM_HOME, DAGSTER_HOME and PLATFORM_POSTGRES_URL name it."""
-    from platform_shared.postgres import DATABASE, URL_VARIABLE, PostgresServer
+    with _home_of_its_own(postgres_server, tmp_path) as home:
+        yield home
 
-    database = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(postgres_server, f"CREATE DATABASE {database} TEMPLATE {DATABASE}")
-    home = Home(tmp_path.resolve() / "platform")
-    home.root.mkdir()
-    url = PostgresServer(postgres_server.url.set(database=database)).url
-    monkeypatch.setenv("PLATFORM_HOME", str(home.root))
-    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster))
-    monkeypatch.setenv(URL_VARIABLE, url.render_as_string(hide_password=False))
-    yield home
-    _administer(postgres_server, f"DROP DATABASE {database} WITH (FORCE)")
+
+@pytest.fixture(scope="module")
+def module_home(postgres_server: "PostgresServer", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """As `platform_home`, one for all tests of a module: for processes that take seconds to start."""
+    with _home_of_its_own(postgres_server, tmp_path_factory.mktemp("module")) as home:
+        yield home
 
 
 @pytest.fixture
@@ -113,6 +110,23 @@ def s3_proxy(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "Iterato
     with faulty_proxy(s3_server.endpoint_url) as proxy:
         monkeypatch.setenv("PLATFORM_S3_ENDPOINT_URL", proxy.url)
         yield proxy
+
+
+@contextmanager
+def _home_of_its_own(server: "PostgresServer", folder: Path) -> Iterator[Home]:
+    from platform_shared.postgres import DATABASE, URL_VARIABLE, PostgresServer
+
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    _administer(server, f"CREATE DATABASE {database} TEMPLATE {DATABASE}")
+    home = Home(folder.resolve() / "platform")
+    home.root.mkdir()
+    url = PostgresServer(server.url.set(database=database)).url
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PLATFORM_HOME", str(home.root))
+        environment.setenv("DAGSTER_HOME", str(home.dagster))
+        environment.setenv(URL_VARIABLE, url.render_as_string(hide_password=False))
+        yield home
+    _administer(server, f"DROP DATABASE {database} WITH (FORCE)")
 
 
 def _administer(server: "PostgresServer", statement: str) -> None:

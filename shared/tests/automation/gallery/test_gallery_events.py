@@ -113,9 +113,9 @@ def test_newly_missing_on_the_first_look_and_after_a_wipe(simulate: Simulate) ->
 def test_a_code_version_is_new_for_one_look(simulate: Simulate) -> None:
     show = simulate(version(None, AC.code_version_changed()))
     assert show.tick() == set()
-    show.becomes(version("1", AC.code_version_changed()))
+    show.load(version("1", AC.code_version_changed()))
     assert show.tick() == set(), "the first version is no change"
-    show.becomes(version("2", AC.code_version_changed()))
+    show.load(version("2", AC.code_version_changed()))
     assert show.tick() == {"table"}
     assert show.tick() == set()
 
@@ -138,7 +138,7 @@ def test_a_code_version_that_could_not_be_built_at_once_is_kept_by_since(simulat
 
         show = simulate(dg.AssetSpec("source"), table("1"))
         show.tick()
-        show.becomes(dg.AssetSpec("source"), table("2"))
+        show.load(dg.AssetSpec("source"), table("2"))
         assert show.tick() == set()
         show.report("source")
         assert show.tick() == asked

@@ -246,9 +246,9 @@ def test_the_first_evaluation_of_a_target(simulate: Simulate) -> None:
     assert show.tick() == {"table"}
     assert show.tick() == set()
     edited = AC.initial_evaluation() | AC.execution_failed()
-    show.becomes(table(edited))
+    show.load(table(edited))
     assert show.tick() == set(), "an edited condition is not new"
-    show.becomes(table(edited, dg.StaticPartitionsDefinition(["north"])))
+    show.load(table(edited, dg.StaticPartitionsDefinition(["north"])))
     assert show.tick() == {"table north"}
-    show.becomes(table(edited, dg.StaticPartitionsDefinition(["north", "south"])))
+    show.load(table(edited, dg.StaticPartitionsDefinition(["north", "south"])))
     assert show.tick() == set(), "a partition more is not a new type"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from platform_shared.testing.simulation import Simulation
+from platform_shared.testing.simulation import LOOK_PAUSE, Simulation
 
 AC = dg.AutomationCondition
 Simulate = Callable[..., Simulation]
@@ -48,7 +48,7 @@ def test_nine_in_the_morning_is_of_a_time_zone(simulate: Simulate, zone: str, ho
     for _ in range(24):
         if show.tick():
             asked_at.append(show.now.hour)
-        show.advance(HOUR - timedelta(seconds=30))
+        show.advance(HOUR - LOOK_PAUSE)
     assert asked_at == [hour]
 
 
@@ -190,7 +190,7 @@ def test_on_cron_loses_a_tick_that_passes_right_after_a_request(simulate: Simula
     show.tick()
     asked = []
     for _ in range(6):
-        show.advance(timedelta(seconds=30))
+        show.advance(timedelta(minutes=1) - LOOK_PAUSE)
         asked.append(len(show.tick()))
     assert asked == [1, 0, 1, 0, 1, 0], "six minutes, looked at once a minute"
 
