@@ -124,7 +124,7 @@ def on_freshness_failure() -> Condition:
 
 
 def _refresh(label: str, *gates: Condition) -> Condition:
-    wanted = (parts.changed() | parts.missing() | parts.built_together()).with_label("wanted")
+    wanted = (parts.changed() | parts.missing()).with_label("wanted")
     return _all(label, wanted, parts.free(), *gates)
 
 
