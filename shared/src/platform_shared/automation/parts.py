@@ -38,8 +38,9 @@ def changed() -> Condition:
 def _first_seen() -> Condition:
     """The asset, or a partition of it, is looked at for the first time.
 
-    `will_be_requested` is empty until the condition has said yes, so that its negation is newly true only once. Dagster's
-    own `initial_evaluation` knows no new partitions, and hashes the whole condition in each look.
+    Nothing is asked for before its own condition is through (but by a neighbour in one multi-asset, and then the look
+    after says "asked for" as well), so that the negation is newly true only once. `initial_evaluation` would hash the
+    whole condition in each look, and knows no new partitions.
     """
     return (~_AC.will_be_requested()).newly_true().with_label("looked at for the first time")
 
