@@ -25,7 +25,8 @@ from platform_shared.settings import Home
 ROOT = Path(__file__).parents[1]
 PAIRS = 12
 """Landing folders, each with a raw table and a mart."""
-PAUSE_SECONDS = 10.0
+PAUSE_SECONDS = 20.0
+"""On average; a run start is two to four seconds of CPU, and each file makes four."""
 PATIENCE_SECONDS = 240.0
 BARE_INSTANCE = """\
 storage: {custom: {module: platform_shared.instance, class: PlatformPostgresStorage, config: {}}}
