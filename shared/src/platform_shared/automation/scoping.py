@@ -100,8 +100,10 @@ def with_scoped_sensors(definitions: dg.Definitions) -> dg.Definitions:
         return definitions
     sensors: list[Any] = []
     for sensor in definitions.sensors or ():
-        ours = isinstance(sensor, dg.AutomationConditionSensorDefinition) and is_automation_sensor(sensor)
-        sensors += scoped(sensor, planned) if ours else [sensor]
+        if isinstance(sensor, dg.AutomationConditionSensorDefinition) and is_automation_sensor(sensor):
+            sensors += scoped(sensor, planned)
+        else:
+            sensors.append(sensor)
     return dg.Definitions(**{name: getattr(definitions, name) for name in KEPT}, sensors=sensors)
 
 
