@@ -9,13 +9,14 @@ storage.
 
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from platform_shared.instance_home import environment_of, prepare_home
@@ -68,6 +69,9 @@ class World:
                 finally:
                     process.terminate()
                     process.wait(120)
+                    # Runs that are still starting would start the database again.
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
         finally:
             stop_embedded(self.home)
 
