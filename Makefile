@@ -87,9 +87,10 @@ resolve: $(READY) ## Check that the lock installs from wheels alone on Python 3.
 	done; done
 
 .PHONY: bench
-bench: setup ## Measure against the naive way and the limits: the start of `make dev`, then ingestion (15 minutes)
+bench: setup ## Measure against the naive way and the limits: the start of `make dev`, ingestion, automation (half an hour)
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.ingest
+	@$(BIN)/python -m benchmarks.automation
 
 .PHONY: down
 down: $(READY) ## Stop the shared Postgres

@@ -1,34 +1,34 @@
-"""How long a look at the conditions takes, ours beside stock `eager()`, in one process and in turn.
+"""How long a look at the conditions takes, ours beside stock `eager()`; and how long it is from landing zone to mart.
 
-Graphs of 100, 500 and 2,000 assets: a chain, layers (each asset has three inputs) and daily assets with a year of
-partitions, in chains of ten. All exist and nothing happens: what nearly every look of a day costs. Counted is the CPU
-of the evaluation with its cursor, with Python's garbage collector on (as the daemon has it) and off, and the peak of
-memory of a process that does nothing else. The looks of the conditions alternate, the fastest of each counts.
+**Looks.** Graphs of 100, 500 and 2,000 assets: a chain, layers (each asset has three inputs) and daily assets with a
+year of partitions, in chains of ten. All exist and nothing happens: what nearly every look of a day costs. Counted is
+the CPU of the evaluation with its cursor, in a process a condition, which look in turn, with Python's garbage collector
+as Dagster's daemon has it and as the daemon of `make dev` has it; the mean of several looks, as a collection falls into
+one look and is of several.
 
-`python -m benchmarks.automation`; `--sizes 100` is a short try.
+**Landing to mart.** `automation_latency.py`.
+
+`python -m benchmarks.automation`; `--sizes 100 --drops 0` is a short try.
 """
 
 import argparse
-import gc
-import resource
+import os
+import signal
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 
 from platform_shared import automation
 
-NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
-YEAR = dg.DailyPartitionsDefinition("2025-03-04", timezone="America/New_York")
+ROOT = Path(__file__).parents[1]
 SHAPES = ("chain", "layers", "daily")
-FAN_IN = 3
-LOOKS = 3
-
+COLLECTORS = {"stock": (700, 10, 10), "platform": (200_000, 50, 100)}
 CONDITIONS: dict[str, Callable[[], automation.Condition]] = {
     "eager()": dg.AutomationCondition.eager,
     "on_input_change": automation.on_input_change,
@@ -42,134 +42,100 @@ CONDITIONS: dict[str, Callable[[], automation.Condition]] = {
 GROWTH = ("eager()", "on_input_change")
 
 
-@dataclass
 class Case:
-    """The assets of one shape and size with one condition, and the memory that their looks hand on."""
+    """The process that looks at one graph under one condition."""
 
-    definitions: dg.Definitions
-    instance: dg.DagsterInstance
-    cursor: Any = None
-    fastest: dict[bool, float] = field(default_factory=lambda: {True: float("inf"), False: float("inf")})
+    def __init__(self, shape: str, size: int, condition: str) -> None:
+        self.seconds: dict[str, list[float]] = {mode: [] for mode in COLLECTORS}
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.automation_child", shape, str(size), condition]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def look(self, at: datetime, *, collected: bool) -> None:
-        """A look at `at`, with the garbage collector on or off."""
-        gc.collect()
-        if not collected:
-            gc.disable()
-        before = time.process_time()
-        result = dg.evaluate_automation_conditions(
-            self.definitions, self.instance, evaluation_time=at, cursor=self.cursor
-        )
-        took = time.process_time() - before
-        gc.enable()
-        if self.cursor is not None:
-            assert result.total_requested == 0, "something happens in a graph where nothing should"
-            self.fastest[collected] = min(self.fastest[collected], took)
-        self.cursor = result.cursor
+    def look(self, mode: str) -> float:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(mode, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def mean(self, mode: str) -> float:
+        return statistics.mean(self.seconds[mode])
+
+    def end(self) -> float:
+        """Ends the process; returns its peak of memory in MB."""
+        answer, _ = self._process.communicate(timeout=60)
+        return float(answer)
 
 
-def graph(shape: str, size: int, condition: automation.Condition) -> list[dg.AssetsDefinition]:
-    """`size` assets in this shape."""
-
-    def make(number: int, inputs: Sequence[int]) -> dg.AssetsDefinition:
-        @dg.asset(
-            name=f"asset_{number:04}",
-            deps=[f"asset_{each:04}" for each in inputs],
-            partitions_def=YEAR if shape == "daily" else None,
-            automation_condition=condition,
-        )
-        def made() -> None: ...
-
-        return made
-
-    return [make(number, _inputs(shape, number)) for number in range(size)]
+def measure(shape: str, size: int, names: Sequence[str]) -> tuple[list[Case], list[float]]:
+    """The conditions' cases after their looks, and the peaks of memory in MB."""
+    cases = [Case(shape, size, name) for name in names]
+    try:
+        for case in cases:
+            case.look("stock")
+        for _ in range(max(1, 800 // size)):
+            for mode in COLLECTORS:
+                for case in cases:
+                    case.seconds[mode].append(case.look(mode))
+    finally:
+        memory = [case.end() for case in cases]
+    return cases, memory
 
 
-def _inputs(shape: str, number: int) -> list[int]:
-    if shape == "layers":
-        width = 20
-        above = (number // width - 1) * width
-        return [above + (number + step) % width for step in range(FAN_IN)] if above >= 0 else []
-    if shape == "daily":
-        return [number - 1] if number % 10 else []
-    return [number - 1] if number else []
-
-
-def measure(shape: str, size: int, names: Sequence[str], looks: int = LOOKS) -> dict[str, dict[bool, float]]:
-    """Seconds of CPU for a look, by condition, with the garbage collector and without."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        cases = {}
-        for name in names:
-            assets = graph(shape, size, CONDITIONS[name]())
-            cases[name] = Case(dg.Definitions(assets=assets), instance)
-        _build(instance, shape, size)
-        for look in range(2 * looks + 2):
-            for case in cases.values():
-                case.look(NOW + look * timedelta(seconds=5), collected=look % 2 == 0)
-    return {name: case.fastest for name, case in cases.items()}
-
-
-def _build(instance: dg.DagsterInstance, shape: str, size: int) -> None:
-    days = YEAR.get_partition_keys(current_time=NOW)[-1:] if shape == "daily" else [None]
-    for number in range(size):
-        for day in days:
-            instance.report_runless_asset_event(dg.AssetMaterialization(f"asset_{number:04}", partition=day))
-
-
-def nodes(condition: automation.Condition) -> tuple[int, int]:
+def parts(condition: automation.Condition) -> tuple[int, int]:
     """Parts of a condition that are looked at once an asset, and once an input."""
     inside = 0
     outside = 1
     for child in condition.children:
-        in_child = nodes(child)
+        in_child = parts(child)
         outside, inside = outside + in_child[0], inside + in_child[1]
     if condition.name.startswith(("ANY_DEPS", "ALL_DEPS")):
         return 1, outside + inside
     return outside, inside
 
 
-def _memory(shape: str, size: int, name: str) -> float:
-    """Peak MB of a process of its own that looks at such a graph twice."""
-    command = [sys.executable, "-W", "ignore", "-m", __spec__.name, "--memory-of", shape, str(size), name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def by_condition(size: int) -> None:
+    print(f"## A look at {size} assets in layers, by condition\n")
+    print("| condition | parts an asset | parts an input | CPU s, stock collector | times | as `make dev` | times |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    cases, _ = measure("layers", size, list(CONDITIONS))
+    for (name, make), case in zip(CONDITIONS.items(), cases, strict=True):
+        own, inputs = parts(make())
+        times = " | ".join(
+            f"{case.mean(mode):.2f} | {case.mean(mode) / cases[0].mean(mode):.2f}" for mode in COLLECTORS
+        )
+        print(f"| `{name}` | {own} | {inputs} | {times} |", flush=True)
+
+
+def growth(sizes: Sequence[int]) -> None:
+    print("\n## Growth: eager() / on_input_change\n")
+    print("| shape | assets | CPU s, stock collector | times | as `make dev` | times | ms an asset | peak MB |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    for shape in SHAPES:
+        for size in sizes:
+            (stock, ours), memory = measure(shape, size, GROWTH)
+            times = " | ".join(
+                f"{stock.mean(mode):.2f} / {ours.mean(mode):.2f} | {ours.mean(mode) / stock.mean(mode):.2f}"
+                for mode in COLLECTORS
+            )
+            each = " / ".join(f"{1000 * case.mean('platform') / size:.1f}" for case in (stock, ours))
+            print(f"| {shape} | {size} | {times} | {each} | {memory[0]:.0f} / {memory[1]:.0f} |", flush=True)
 
 
 def main() -> None:
+    from benchmarks.automation_latency import latency
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 500, 2000])
-    parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100, 500, 2000])
+    parser.add_argument("--drops", type=int, default=12, help="files from landing to mart; 0 leaves that out")
     arguments = parser.parse_args()
-    if arguments.memory_of:
-        shape, size, name = arguments.memory_of
-        measure(shape, int(size), [name], looks=1)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        return
-
-    print(f"## A look at {arguments.sizes[0]} assets in layers, by condition\n")
-    print("| condition | parts an asset | parts an input | CPU s | times eager() | without collector | times |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
-    by_name = measure("layers", arguments.sizes[0], list(CONDITIONS))
-    stock = by_name["eager()"]
-    for name, took in by_name.items():
-        own, inputs = nodes(CONDITIONS[name]())
-        times = " | ".join(
-            f"{took[collected]:.2f} | {took[collected] / stock[collected]:.2f}" for collected in (True, False)
-        )
-        print(f"| `{name}` | {own} | {inputs} | {times} |")
-
-    print("\n## Growth: eager() / on_input_change\n")
-    print("| shape | assets | CPU s | times | without collector | times | ms an asset | peak MB |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|")
-    for shape in SHAPES:
-        for size in arguments.sizes:
-            stock, ours = measure(shape, size, GROWTH).values()
-            times = " | ".join(
-                f"{stock[collected]:.2f} / {ours[collected]:.2f} | {ours[collected] / stock[collected]:.2f}"
-                for collected in (True, False)
-            )
-            each = f"{1000 * stock[True] / size:.1f} / {1000 * ours[True] / size:.1f}"
-            memory = " / ".join(f"{_memory(shape, size, name):.0f}" for name in GROWTH)
-            print(f"| {shape} | {size} | {times} | {each} | {memory} |", flush=True)
+    began = time.monotonic()
+    # A benchmark that is ended ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    if arguments.sizes:
+        by_condition(arguments.sizes[0])
+        growth(arguments.sizes)
+    if arguments.drops:
+        latency(arguments.drops)
+    print(f"\n{time.monotonic() - began:.0f} s in all on {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from platform_shared.location import LOCATION_TAG
+from platform_shared.tags import LOCATION_TAG
 from platform_shared.testing.webhook import webhook_receiver
 
 NOW = datetime(2026, 3, 2, 12, 0, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from platform_shared.location import LOCATION_TAG
+from platform_shared.tags import LOCATION_TAG
 from platform_shared.testing.graphql_server import graphql_server
 from platform_shared.testing.webhook import webhook_receiver
 from platform_shared.webserver import WEBSERVER_VARIABLE

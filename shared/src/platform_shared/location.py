@@ -5,11 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from platform_shared.automation.scoping import with_scoped_sensors
 from platform_shared.resources import LedgerResource, PlatformFolders, WarehouseResource
-
-LOCATION_TAG = "platform/location"
-"""Run tag that names the owner; the instance limits runs by it."""
-
 
 _BETA_IN_LOADER = (
     "Class `LocalFileCodeReference`",
@@ -21,10 +18,12 @@ _BETA_IN_LOADER = (
 def load_location(definitions_file: str) -> dg.Definitions:
     """All definitions below the `defs/` folder beside `definitions_file`, with the platform's resources.
 
+    An automation sensor of more assets than it can look at in time becomes several (`automation.scoping`).
+
     Steps run in their run's process: a process a step costs seconds and gains nothing for steps this small.
     """
     return dg.Definitions.merge(
-        _load_defs_folder(Path(definitions_file).parent),
+        with_scoped_sensors(_load_defs_folder(Path(definitions_file).parent)),
         dg.Definitions(
             executor=dg.in_process_executor,
             resources={

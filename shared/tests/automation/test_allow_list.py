@@ -13,7 +13,6 @@ import pytest
 import platform_shared
 
 ALLOWED = {
-    "AutomationCondition.executed_with_root_target": "automation: an input's update by a run that builds the asset too",
     "AutomationCondition.all_new_updates_have_run_tags": "automation: an input's updates that are all by backfills",
     "AutomationCondition.any_new_update_has_run_tags": "automation: an asset that a backfill has built",
     "AutomationCondition.since": "automation: documented, but not marked",

@@ -107,8 +107,12 @@ class Model:
         elif step == "all are canceled":
             self.simulation.cancel()
         elif runs:
-            run = runs[-1] if step == "newest ends" else runs[0]
-            built = {"oldest fails": (), "half fails": run.keys[:1] if len(run.keys) > 1 else ()}.get(step, run.keys)
+            run = runs[-1] if step.startswith("newest") else runs[0]
+            built = {
+                "oldest fails": (),
+                "newest fails": (),
+                "half fails": run.keys[:1] if len(run.keys) > 1 else (),
+            }.get(step, run.keys)
             self.end(run, built=built, well=step in ("oldest ends", "newest ends"))
 
     def _building(self) -> set[dg.AssetKey]:
@@ -149,6 +153,20 @@ def test_after_failures_the_next_change_repairs_everything(steps: list[str]) -> 
         model.change(SECOND)
         model.settle()
         assert (model.mid, model.last) == (model.first, (model.first, model.second))
+
+
+def test_an_input_that_fails_beside_a_busy_asset_costs_one_build_at_most() -> None:
+    """`mid` is asked for while `last` is being built, so that they cannot share a run, and `mid` fails."""
+    with Simulation(*sources(), *assets(on_input_change()), now=NOW) as simulation:
+        model = Model(simulation)
+        model.change(FIRST)
+        model.change(SECOND)
+        model.settle()
+        model.requests = 0
+        for step in ("last by hand", "first changes", "look", "newest fails", "oldest ends"):
+            model.play(step)
+        model.settle()
+        assert model.requests == 1
 
 
 @pytest.mark.parametrize(

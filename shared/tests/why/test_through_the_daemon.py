@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from platform_shared.cli.main import main
-from platform_shared.location import LOCATION_TAG
+from platform_shared.tags import LOCATION_TAG
 from platform_shared.testing.graphql_server import graphql_server
 from platform_shared.webserver import WEBSERVER_VARIABLE
 

@@ -27,9 +27,10 @@ def on_input_change(*, at_most_every: str | None = None) -> Condition:
     """Rebuilds the asset, or exactly the partitions concerned, whenever an input or the code changes.
 
     A change that comes while the asset is being built is not lost: it makes one more build. Input and asset share a
-    run where Dagster lets them. `at_most_every`: a cron (UTC) between two ticks of which each partition is asked for
-    once at most. Inputs that trickle would else keep their children busy without a pause, and whoever waits for several
-    of those would starve.
+    run where Dagster lets them; where they cannot, an input that is asked for counts as changed, even if it then fails.
+
+    `at_most_every`: a cron (UTC) between two ticks of which each partition is asked for once at most. Inputs that
+    trickle would else keep their children busy without a pause, and whoever waits for several of those would starve.
     """
     return _refresh("on_input_change", parts.inputs_ready(), *_pauses(at_most_every))
 
@@ -124,7 +125,7 @@ def on_freshness_failure() -> Condition:
 
 
 def _refresh(label: str, *gates: Condition) -> Condition:
-    wanted = (parts.changed() | parts.missing() | parts.built_together()).with_label("wanted")
+    wanted = (parts.changed() | parts.missing()).with_label("wanted")
     return _all(label, wanted, parts.free(), *gates)
 
 

@@ -30,34 +30,38 @@ def missing() -> Condition:
 
 def changed() -> Condition:
     """An input or the code changed after the last request. What exists at the first look counts as up to date."""
-    asked = (_AC.newly_requested() | _AC.initial_evaluation() | _AC.missing().newly_true()).with_label("asked for")
-    news = (_input_changed_by_run() | _input_changed_by_backfill() | _AC.code_version_changed()).with_label("news")
+    asked = (_AC.newly_requested() | _first_seen()).with_label("asked for")
+    news = (_input_changed() | _AC.code_version_changed()).with_label("news")
     return (~asked.since(news)).with_label("an input or the code changed since it was last asked for")
 
 
-def _input_changed_by_run() -> Condition:
-    together = _AC.executed_with_root_target() | _AC.all_new_updates_have_run_tags(tag_keys=_BACKFILL)
-    return _AC.any_deps_match(_AC.newly_updated() & ~together).with_label("an input changed, not in a run of the asset")
+def _first_seen() -> Condition:
+    """The asset, or a partition of it, is looked at for the first time.
+
+    Nothing is asked for before its own condition is through (but by a neighbour in one multi-asset, and then the look
+    after says "asked for" as well), so that the negation is newly true only once. `initial_evaluation` would hash the
+    whole condition in each look, and knows no new partitions.
+    """
+    return (~_AC.will_be_requested()).newly_true().with_label("looked at for the first time")
 
 
-def _input_changed_by_backfill() -> Condition:
-    """A backfill builds input and asset in runs of their own, and Dagster does not tell which backfill a run is of.
+def _input_changed() -> Condition:
+    """An input changed other than in a run or a backfill that builds the asset too, or is asked for in this look.
 
-    They have one in common if both entered it in the same look, and then the asset is built after the input anyway.
+    One that is asked for counts as changed, also if its build fails: the asset is built in the same run if it can be
+    (a chain of dbt models is one dbt invocation), and else after it.
+
+    A backfill builds input and asset in runs of their own, and Dagster does not tell which backfill a run is of. They
+    have one in common if both entered it in the same look, and then the asset is built after the input anyway.
     """
     own = _AC.backfill_in_progress() | _AC.any_new_update_has_run_tags(tag_keys=_BACKFILL)
     entered = _AC.backfill_in_progress().newly_true()
     apart = _AC.any_deps_match(entered).since(entered).with_label("an input entered a backfill later than the asset")
     # Without `newly_updated` in front, Dagster would ask its database about each input in each look.
-    changed = _AC.any_deps_match(_AC.newly_updated() & _AC.any_new_update_has_run_tags(tag_keys=_BACKFILL))
-    return (changed & (apart | (~own).with_label("the asset is in no backfill"))).with_label(
-        "an input changed, not in a backfill of the asset"
-    )
-
-
-def built_together() -> Condition:
-    """An input is built in this look's run, and the asset with it: a chain of dbt models is one dbt invocation."""
-    return _AC.any_deps_match(_AC.will_be_requested()).with_label("an input is built in the same run")
+    by_run = _AC.any_deps_match(_AC.newly_updated() & ~_AC.all_new_updates_have_run_tags(tag_keys=_BACKFILL))
+    counts = (~own).with_label("the asset is in no backfill") | apart | by_run.with_label("not only in backfills")
+    apart_from_it = counts.with_label("not in a backfill of the asset")
+    return (_AC.any_deps_updated() & apart_from_it).with_label("an input changed, or is built in the same run")
 
 
 def inputs_ready() -> Condition:
@@ -65,7 +69,7 @@ def inputs_ready() -> Condition:
 
     An input that is built in the same run is left to that run, which stops at a failed check by itself.
     """
-    return (~_AC.any_deps_match((_absent() | _unsound()) & ~_AC.will_be_requested() | _busy())).with_label(
+    return (~_AC.any_deps_match((_absent() | _unsound() | _busy()) & ~_AC.will_be_requested())).with_label(
         "every input exists, is not being built and has passed its blocking checks"
     )
 

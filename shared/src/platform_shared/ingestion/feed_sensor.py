@@ -11,8 +11,8 @@ from platform_shared.ingestion.looking import Looked, Looker, RunState
 from platform_shared.ingestion.planning import Batch
 from platform_shared.ingestion.tags import ATTEMPT_TAG, BATCH_TAG, FEED_TAG, MAX_ATTEMPTS_TAG
 from platform_shared.ledger import Ledger
-from platform_shared.location import LOCATION_TAG
 from platform_shared.settings import NotSetUpError
+from platform_shared.tags import LOCATION_TAG
 
 
 def feed_sensor(feed: ObjectFeed) -> dg.SensorDefinition:
