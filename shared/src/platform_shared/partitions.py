@@ -30,10 +30,8 @@ COMPLETE_WEEKS = dg.WeeklyPartitionsDefinition(
 )
 """The same without this week: for what is made of whole weeks, so that none stands open until Sunday is over."""
 
-COMPLETE_MONTHS = dg.MonthlyPartitionsDefinition(
-    start_date=f"{FIRST_BUSINESS_DATE:%Y-%m}-01", timezone=BUSINESS_TIME_ZONE
-)
-"""Monthly, New York, without this month. The first one has the business days from FIRST_BUSINESS_DATE on."""
+COMPLETE_MONTHS = dg.MonthlyPartitionsDefinition(start_date="2025-02-01", timezone=BUSINESS_TIME_ZONE)
+"""Monthly, New York, from the first month that is whole, without this month."""
 
 COMPLETE_HOURS = dg.HourlyPartitionsDefinition(start_date="2026-11-01-00:00", timezone=BUSINESS_TIME_ZONE)
 """Hourly, New York, without this hour; a day has 23 to 25 of them. It begins late, since each hour costs a record for
@@ -79,6 +77,6 @@ def business_date(instant: datetime) -> date:
 def business_days_of(partitions: dg.TimeWindowPartitionsDefinition, key: str) -> tuple[str, ...]:
     """The business days (keys of BUSINESS_DAYS) that a partition by hour, day, week or month lies in or consists of."""
     window = partitions.time_window_for_partition_key(key)
-    first = max(business_date(window.start), FIRST_BUSINESS_DATE)
+    first = business_date(window.start)
     last = business_date(window.end - timedelta(microseconds=1))
     return tuple((first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1))
