@@ -80,3 +80,9 @@ def business_days_of(partitions: dg.TimeWindowPartitionsDefinition, key: str) ->
     first = business_date(window.start)
     last = business_date(window.end - timedelta(microseconds=1))
     return tuple((first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1))
+
+
+def business_days_until(last: str) -> tuple[str, ...]:
+    """All business days from the first one to this one."""
+    days = (date.fromisoformat(last) - FIRST_BUSINESS_DATE).days
+    return tuple((FIRST_BUSINESS_DATE + timedelta(days=n)).isoformat() for n in range(days + 1))

@@ -18,7 +18,7 @@ from platform_shared.schedules import (
 
 NOW = datetime(2026, 3, 3, 17, tzinfo=UTC)  # noon in New York
 MART, REPORT = dg.AssetKey("mart"), dg.AssetKey("report")
-SENSOR = "batch_gap_healing_sensor"
+SENSOR = "report_gap_sensor"
 
 
 class World:
@@ -27,7 +27,12 @@ class World:
     def __init__(self, **limits):
         self.written, self.broken, self.meanwhile = [], set(), lambda key: None
         self.series = Series(
-            REPORT, COMPLETE_DAYS, (Input(MART, same_day),), timedelta(minutes=15), Limits(rest=timedelta(0), **limits)
+            REPORT,
+            "report_job",
+            COMPLETE_DAYS,
+            (Input(MART, same_day),),
+            timedelta(minutes=15),
+            Limits(rest=timedelta(0), **limits),
         )
 
     def write(self, key, value):
@@ -54,7 +59,7 @@ class World:
             tags=dict(ONLY_DUE_TAGS),
             default_status=dg.DefaultScheduleStatus.RUNNING,
         )
-        sensor = gap_healing_sensor("batch", [self.series])
+        sensor = gap_healing_sensor("batch", self.series)
         mart = dg.AssetSpec(MART, partitions_def=BUSINESS_DAYS)
         return dg.Definitions([report, mart], jobs=[job], schedules=[schedule], sensors=[sensor])
 
@@ -194,7 +199,7 @@ def test_a_person_builds_what_the_person_chose(daemon, world):
 
 
 def test_a_cursor_of_another_version_fails_the_look():
-    sensor = gap_healing_sensor("batch", [World().series])
+    sensor = gap_healing_sensor("batch", World().series)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, cursor='{"version": 0}')
         with pytest.raises(ValueError, match="Clear it"):
@@ -218,7 +223,7 @@ def failing_schedule(world, failures):
         closed = context.scheduled_execution_time.date() - timedelta(days=1)
         return dg.RunRequest(partition_key=closed.isoformat(), tags=ONLY_DUE_TAGS)
 
-    return dg.Definitions(assets=defs.assets, sensors=defs.sensors, schedules=[fragile_daily_schedule])
+    return dg.Definitions(assets=defs.assets, jobs=defs.jobs, sensors=defs.sensors, schedules=[fragile_daily_schedule])
 
 
 @pytest.mark.parametrize(("failures", "by_the_schedule"), [(1, True), (3, True), (99, False)])

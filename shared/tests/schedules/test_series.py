@@ -10,7 +10,9 @@ from platform_shared.schedules import Input, Series, Slot, range_request, slots,
 
 MART, BANDS, REPORT = dg.AssetKey("mart"), dg.AssetKey("bands"), dg.AssetKey("report")
 NOW = datetime(2025, 2, 3, 17, tzinfo=UTC)
-WEEKS = Series(REPORT, COMPLETE_WEEKS, (Input(MART, the_days_in(COMPLETE_WEEKS)), Input(BANDS, whole_table)))
+WEEKS = Series(
+    REPORT, "report_job", COMPLETE_WEEKS, (Input(MART, the_days_in(COMPLETE_WEEKS)), Input(BANDS, whole_table))
+)
 
 
 def report(instance, key, *partitions):
@@ -37,7 +39,7 @@ def test_all_that_is_read_must_be_there_and_the_newest_of_it_counts():
 
 def test_a_series_without_inputs_is_due_while_it_is_missing():
     stores = dg.DynamicPartitionsDefinition(name="stores")
-    series = Series(REPORT, stores)
+    series = Series(REPORT, "report_job", stores)
     with dg.DagsterInstance.ephemeral() as instance:
         assert slots(instance, series, NOW) == []
         instance.add_dynamic_partitions("stores", ["31", "367"])

@@ -6,7 +6,7 @@ docs/schedules.md says which part is for what.
 from platform_shared.schedules.building import ONLY_DUE_TAGS, PartitionsFailedError, build_partitions
 from platform_shared.schedules.due import Slot, State
 from platform_shared.schedules.gap_sensor import gap_healing_sensor
-from platform_shared.schedules.healing import Limits
+from platform_shared.schedules.healing import Limits, plan_once
 from platform_shared.schedules.local_hours import BusinessHours
 from platform_shared.schedules.overlap import Overlap, why_not_now
 from platform_shared.schedules.requests import range_request
@@ -24,6 +24,7 @@ __all__ = [
     "State",
     "build_partitions",
     "gap_healing_sensor",
+    "plan_once",
     "range_request",
     "same_day",
     "slots",

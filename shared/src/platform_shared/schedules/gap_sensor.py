@@ -1,9 +1,7 @@
-"""The sensor that fills gaps: a thin shell around `healing.plan`, one for all series of a location."""
+"""The sensor that fills the gaps of a series: a thin shell around `healing.plan`."""
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
@@ -12,107 +10,79 @@ from platform_shared.location import LOCATION_TAG
 from platform_shared.schedules.building import ONLY_DUE_TAGS
 from platform_shared.schedules.healing import Memory, Plan, Retried, plan
 from platform_shared.schedules.requests import range_request
-from platform_shared.schedules.series import Series, healing_runs, slots
+from platform_shared.schedules.series import Series, slots, unfinished_runs
 
 HEALS_TAG = "platform/heals"
-"""Tag of a run that fills gaps, with the asset; its value is what a tag may hold."""
+"""Tag of a run that fills gaps, with the name of its job."""
 
 _VERSION = 1
 
 
-def gap_healing_sensor(location: str, series: Sequence[Series], *, look_every_seconds: int = 60) -> dg.SensorDefinition:
-    """Asks for what schedules missed (the daemon was away, a tick or a run failed, the input came late, or changed),
-    oldest first, a bounded run at a time for each series; running from the start.
+def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int = 60) -> dg.SensorDefinition:
+    """Asks for what was missed (the daemon was away, a tick or a run failed, an input came late, or changed), oldest
+    first, a bounded run at a time; running from the start.
 
-    Healing runs stand behind all others in the queue. A look without anything due reads a few rows and
-    asks for nothing.
+    Its runs stand behind all others in the queue. A look without anything due reads a few rows and asks for nothing.
     """
+    tags = {
+        HEALS_TAG: series.job,
+        LOCATION_TAG: location,
+        "dagster/priority": "-1",
+        "dagster/max_retries": "0",
+        **ONLY_DUE_TAGS,
+    }
 
     @dg.sensor(
-        name=f"{location}_gap_healing_sensor",
-        target=dg.AssetSelection.assets(*(each.key for each in series)),
+        name=f"{series.job.removesuffix('_job')}_gap_sensor",
+        job_name=series.job,
         minimum_interval_seconds=look_every_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Fills partitions that are missing or older than their inputs, oldest first.",
+        description=f"Fills partitions of {series.key.to_user_string()} that are missing or older than their inputs, "
+        "oldest first.",
     )
-    def healing_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        return look(context.instance, location, series, context.cursor, clock.utc_now())
-
-    return healing_sensor
-
-
-def look(
-    instance: dg.DagsterInstance, location: str, series: Sequence[Series], cursor: str | None, now: datetime
-) -> dg.SensorResult:
-    """What a look asks for, and the cursor: what was tried again of each series, which only bounds the retries."""
-    memory, plans = _remembered(cursor), {}
-    for each in series:
-        name = each.key.to_user_string()
-        plans[name] = plan(
-            slots(instance, each, now),
-            in_flight=healing_runs(instance, {HEALS_TAG: _tag(each.key)}),
-            memory=memory.get(name, Memory()),
-            limits=each.limits,
+    def gap_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock.utc_now()
+        found = plan(
+            slots(context.instance, series, now),
+            in_flight=unfinished_runs(context.instance, {HEALS_TAG: series.job}),
+            memory=_remembered(context.cursor),
+            limits=series.limits,
             now=now,
         )
-    return dg.SensorResult(
-        run_requests=[
-            range_request(
-                partitions,
-                assets=[each.key],
-                tags={
-                    HEALS_TAG: _tag(each.key),
-                    LOCATION_TAG: location,
-                    "dagster/priority": "-1",
-                    "dagster/max_retries": "0",
-                    **ONLY_DUE_TAGS,
-                },
-            )
-            for each in series
-            for partitions in plans[each.key.to_user_string()].runs
-        ],
-        skip_reason=None if any(found.runs for found in plans.values()) else _why_nothing(plans),
-        cursor=_cursor({name: found.memory for name, found in plans.items()}),
+        return dg.SensorResult(
+            [range_request(partitions, tags=tags) for partitions in found.runs],
+            skip_reason=None if found.runs else _why_nothing(found),
+            cursor=_cursor(found.memory),
+        )
+
+    return gap_sensor
+
+
+def _why_nothing(found: Plan) -> str:
+    if not found.due:
+        return "No gaps."
+    given_up = f", {len(found.given_up)} of them given up after retries" if found.given_up else ""
+    return f"{found.due} partitions are due, and none is to be asked for now{given_up}."
+
+
+def _cursor(memory: Memory) -> str:
+    return json.dumps(
+        {
+            "version": _VERSION,
+            "asked": memory.asked.isoformat() if memory.asked else None,
+            "retried": {key: [r.inputs, r.times, r.last.isoformat()] for key, r in memory.retried.items()},
+        },
+        sort_keys=True,
     )
 
 
-def _tag(key: dg.AssetKey) -> str:
-    return ".".join(key.path)
-
-
-def _why_nothing(plans: Mapping[str, Plan]) -> str:
-    words = [
-        f"{name}: {found.due} due" + (f", {len(found.given_up)} given up" if found.given_up else "")
-        for name, found in plans.items()
-        if found.due
-    ]
-    return f"Nothing to ask for now. {'; '.join(words)}" if words else "No gaps."
-
-
-def _cursor(memory: Mapping[str, Memory]) -> str:
-    kept: dict[str, Any] = {
-        name: {
-            "asked": each.asked.isoformat() if each.asked else None,
-            "retried": {key: [r.inputs, r.times, r.last.isoformat()] for key, r in each.retried.items()},
-        }
-        for name, each in memory.items()
-        if each.asked or each.retried
-    }
-    return json.dumps({"version": _VERSION, "series": kept}, sort_keys=True)
-
-
-def _remembered(cursor: str | None) -> dict[str, Memory]:
-    """What a cursor holds. ValueError for one of another version: clear it in the UI, it only bounds retries."""
+def _remembered(cursor: str | None) -> Memory:
+    """What a cursor holds. ValueError for one of another version."""
     if not cursor:
-        return {}
+        return Memory()
     found = json.loads(cursor)
     if found.get("version") != _VERSION:
         raise ValueError(f"This cursor is not of version {_VERSION}. Clear it: it only bounds retries.\n{cursor[:200]}")
     at = datetime.fromisoformat
-    return {
-        name: Memory(
-            {key: Retried(inputs, times, at(last)) for key, (inputs, times, last) in each["retried"].items()},
-            at(each["asked"]) if each["asked"] else None,
-        )
-        for name, each in found["series"].items()
-    }
+    retried = {key: Retried(inputs, times, at(last)) for key, (inputs, times, last) in found["retried"].items()}
+    return Memory(retried, at(found["asked"]) if found["asked"] else None)

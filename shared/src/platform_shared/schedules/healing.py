@@ -1,8 +1,9 @@
 """What to ask for when partitions are due that no schedule asks for any more. Pure: no clock, no Dagster."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from platform_shared.schedules.due import Slot, State
 
@@ -66,7 +67,7 @@ def plan(slots: Sequence[Slot], *, in_flight: int, memory: Memory, limits: Limit
     )
     if memory.asked is not None and now < memory.asked + limits.rest:
         return Plan((), Memory(kept, memory.asked), len(due), given_up)
-    groups = list(_groups(slots, kept, limits, now))
+    groups = list(_groups(slots, limits, lambda failed: _may_be_retried(kept.get(failed.key), limits, now)))
     asked = groups[: max(0, limits.in_flight - in_flight)]
     for slot in (slot for group in asked for slot in group if slot.state is State.FAILED):
         assert slot.inputs is not None
@@ -77,9 +78,13 @@ def plan(slots: Sequence[Slot], *, in_flight: int, memory: Memory, limits: Limit
     return Plan(runs, Memory(kept, all_asked), len(due), given_up)
 
 
-def _groups(
-    slots: Sequence[Slot], memory: Mapping[str, Retried], limits: Limits, now: datetime
-) -> Iterator[list[Slot]]:
+def plan_once(slots: Sequence[Slot], limits: Limits) -> tuple[tuple[str, ...], ...]:
+    """The oldest partitions that are due, for an instigator that leaves those that failed to the healing."""
+    groups = islice(_groups(slots, limits, lambda failed: False), limits.in_flight)
+    return tuple(tuple(slot.key for slot in group) for group in groups)
+
+
+def _groups(slots: Sequence[Slot], limits: Limits, may_be_retried: Callable[[Slot], bool]) -> Iterator[list[Slot]]:
     """Runs that could be asked for: neighbours that never failed together, a failed one alone."""
     together: list[Slot] = []
     for slot in slots:
@@ -89,7 +94,7 @@ def _groups(
             yield together
             together = []
         if alone:
-            if _may_be_retried(memory.get(slot.key), limits, now):
+            if may_be_retried(slot):
                 yield [slot]
         elif asked:
             together.append(slot)

@@ -24,13 +24,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Series:
-    """A partitioned asset, and what it reads.
+    """A partitioned asset, the name of the job that builds it, and what it reads.
 
     `reserve` is how long after its end a partition is left to the schedule's own tick: long enough for that, short
-    enough to fill in soon where it was missed. Healing fills in what is older.
+    enough to fill in soon where it was missed. Healing fills in what is older, and what failed.
     """
 
     key: dg.AssetKey
+    job: str
     partitions: dg.PartitionsDefinition[str]
     inputs: tuple[Input, ...] = ()
     reserve: timedelta = timedelta(0)
@@ -64,9 +65,10 @@ def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Seq
     inputs = newest_inputs(instance, series, keys if only is None else only)
     wanted = None if only is None else frozenset(only)
     return [
-        Slot(key, built.get(key), inputs[key], _state(states.get(key)), _is_reserved(series, key, now))
+        Slot(key, built.get(key), inputs[key], state, state is not State.FAILED and _is_reserved(series, key, now))
         for key in keys
         if wanted is None or key in wanted
+        for state in [_state(states.get(key))]
     ]
 
 
@@ -83,7 +85,7 @@ def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[s
     return found
 
 
-def healing_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
+def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
     """Runs with these tags that have not ended."""
     return len(instance.get_runs(dg.RunsFilter(tags=tags, statuses=list(_UNFINISHED))))
 
