@@ -47,8 +47,8 @@ class World:
             specs=[dg.AssetSpec(REPORT, deps=[MART], partitions_def=COMPLETE_DAYS, skippable=True)],
             backfill_policy=dg.BackfillPolicy.single_run(),
         )
-        def report(context: dg.AssetExecutionContext) -> None:
-            build_partitions(context, self.series, lambda keys: dict.fromkeys(keys, 1), self.write)
+        def report(context: dg.AssetExecutionContext):
+            yield from build_partitions(context, self.series, lambda keys: dict.fromkeys(keys, 1), self.write)
 
         job = dg.define_asset_job("report_job", [report])
         schedule = dg.build_schedule_from_partitioned_job(
@@ -188,6 +188,7 @@ def test_the_schedule_and_the_sensor_ask_for_the_same_at_the_same_moment(daemon,
     assert len(daemon.execute_runs()) == 2
     assert world.written == ["2026-03-03"]
     assert heal(daemon).run_ids == ()
+    assert sorted(daemon.materialized(REPORT)) == ["2026-03-03"]
 
 
 def test_a_person_builds_what_the_person_chose(daemon, world):

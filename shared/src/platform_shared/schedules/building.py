@@ -1,6 +1,6 @@
 """How a run builds partitions of a series: each once, none lost, one that fails spoiling no other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -26,13 +26,15 @@ def build_partitions(
     series: Series,
     read: Callable[[Sequence[str]], Mapping[str, Read]],
     write: Callable[[str, Read], Mapping[str, Any]],
-) -> list[str]:
-    """Builds the partitions that the run names, and announces each; returns those that it built, in order.
+) -> Generator[Any, None, list[str]]:
+    """Builds the partitions that the run names, and announces each; `yield from` it gives those built, in order.
 
     `read` gets the partitions at once and gives what each is made of; `write` makes one of them and gives its metadata.
-    The asset must be `skippable`: what is not due in a run with ONLY_DUE_TAGS is not announced. An input that changes
-    while the run is at work makes it build the partitions concerned once more, so that what is announced is never
-    older than its inputs. Raises PartitionsFailedError after all others are built.
+    The asset must be `skippable`: what is not due in a run with ONLY_DUE_TAGS is not announced. This is a generator,
+    though it yields nothing, since Dagster takes a function that returns for a materialization.
+
+    An input that changes while the run is at work makes it build the partitions concerned once more, so that what is
+    announced is never older than its inputs. Raises PartitionsFailedError after all others are built.
     """
     asked = list(context.partition_keys)
     keys = asked
@@ -63,4 +65,5 @@ def build_partitions(
         raise PartitionsFailedError(f"{len(failed)} of {len(asked)} partitions failed; the first: {key}") from cause
     if keys:
         raise PartitionsFailedError(f"The inputs of {len(keys)} partitions change faster than they are read: {keys[0]}")
+    yield from ()
     return [key for key in asked if key in built]

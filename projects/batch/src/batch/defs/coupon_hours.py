@@ -53,7 +53,7 @@ def coupon_hours(
             **write_report(folders, COUPON_HOURS, hour, to_csv(stores)),
         }
 
-    build_partitions(context, COUPON_HOURS, read, write)
+    yield from build_partitions(context, COUPON_HOURS, read, write)
     excessive = {
         hour: lines
         for hour, stores in read(context.partition_keys).items()
@@ -86,7 +86,10 @@ coupon_hours_job = dg.define_asset_job(
 )
 def coupon_hours_hourly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     now = context.scheduled_execution_time
-    hour = COMPLETE_HOURS.get_partition_keys(current_time=now)[-1]
+    hours = COMPLETE_HOURS.get_partition_keys(current_time=now)
+    if not hours:
+        return dg.SkipReason("No hour is over yet.")
+    hour = hours[-1]
     (slot,) = slots(context.instance, COUPON_HOURS, now, [hour])
     if slot.state is State.ACTIVE:
         return dg.SkipReason(f"A run builds {hour} already.")
@@ -107,7 +110,8 @@ def order_lines_threshold_sensor(context: dg.SensorEvaluationContext) -> dg.Sens
     gathered = gather(context.instance, Gathered.of(context.cursor))
     if why_not := gathered.why_closed(WORTH_A_RUN, now):
         return dg.SensorResult(skip_reason=why_not, cursor=gathered.cursor())
-    hours = slots(context.instance, replace(COUPON_HOURS, reserve=timedelta(0)), now)
+    # The hours that healing leaves alone: a day's worth.
+    hours = [replace(hour, reserved=False) for hour in slots(context.instance, COUPON_HOURS, now) if hour.reserved]
     if any(hour.state is State.ACTIVE for hour in hours):
         return dg.SensorResult(skip_reason="Waits for the run that is under way.", cursor=gathered.cursor())
     runs = plan_once(hours, COUPON_HOURS.limits)

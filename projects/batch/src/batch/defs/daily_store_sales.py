@@ -52,7 +52,7 @@ def daily_store_sales(
             **write_report(folders, DAILY_STORE_SALES, day, to_csv(stores)),
         }
 
-    build_partitions(context, DAILY_STORE_SALES, read, write)
+    yield from build_partitions(context, DAILY_STORE_SALES, read, write)
     days = [day for day in context.partition_keys if report_file(folders, DAILY_STORE_SALES, day).is_file()]
     told = {day: _told(folders, day) for day in days}
     held = {day: _total(stores) for day, stores in read(days).items()} if days else {}

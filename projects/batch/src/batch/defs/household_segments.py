@@ -97,13 +97,20 @@ household_segments_job = dg.define_asset_job(
     tags=RUN_TAGS,
 )
 
+
+def is_there(context: dg.ScheduleEvaluationContext, key: dg.AssetKey) -> bool:
+    """Whether the asset was ever built: on a fresh platform a schedule may be faster than its input."""
+    return context.instance.get_latest_materialization_event(key) is not None
+
+
 segment_model_weekly_schedule = dg.ScheduleDefinition(
     name="segment_model_weekly_schedule",
     job=segment_model_job,
     cron_schedule="0 5 * * 1",
     execution_timezone=BUSINESS_TIME_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="On Mondays at five in New York.",
+    should_execute=lambda context: is_there(context, HOUSEHOLD_SPEND.key),
+    description="On Mondays at five in New York, once there are households to learn from.",
 )
 
 
@@ -122,6 +129,8 @@ def household_segments_four_hourly_schedule(
     why_not = HOURS.why_closed(at) or why_not_now(context.instance, household_segments_job.name, Overlap.SKIP)
     if why_not:
         return dg.SkipReason(why_not)
+    if not is_there(context, household_segment_model.key):
+        return dg.SkipReason("There is no model yet; it comes by itself once there are households.")
     config = SegmentsConfig(
         as_of=HOURS.local(at).date().isoformat(), batch_size=SMALL_BATCH if HOURS.is_busy(at) else BATCH
     )

@@ -1,6 +1,6 @@
 """Which households came back in each month that is over, on the first a quarter past midnight."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -26,7 +26,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
 )
 def monthly_cohort_retention(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
-) -> None:
+) -> Iterator[Any]:
     def read(months: Sequence[str]) -> dict[str, list[Cohort]]:
         with warehouse.read() as connection:
             return read_months(connection, months)
@@ -40,7 +40,7 @@ def monthly_cohort_retention(
             **write_report(folders, MONTHLY_COHORT_RETENTION, month, to_csv(cohorts)),
         }
 
-    build_partitions(context, MONTHLY_COHORT_RETENTION, read, write)
+    yield from build_partitions(context, MONTHLY_COHORT_RETENTION, read, write)
 
 
 cohort_retention_job = dg.define_asset_job(

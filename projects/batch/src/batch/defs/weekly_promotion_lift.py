@@ -1,6 +1,6 @@
 """What promotions did in each week that is over, on Monday ten minutes past midnight."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -26,7 +26,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
 )
 def weekly_promotion_lift(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
-) -> None:
+) -> Iterator[Any]:
     def read(weeks: Sequence[str]) -> dict[str, list[Placement]]:
         with warehouse.read() as connection:
             return read_weeks(connection, weeks)
@@ -40,7 +40,7 @@ def weekly_promotion_lift(
             **write_report(folders, WEEKLY_PROMOTION_LIFT, week, to_csv(placements)),
         }
 
-    build_partitions(context, WEEKLY_PROMOTION_LIFT, read, write)
+    yield from build_partitions(context, WEEKLY_PROMOTION_LIFT, read, write)
 
 
 promotion_lift_job = dg.define_asset_job(
