@@ -17,6 +17,7 @@ SCHEDULES = {
     "cohort_retention_monthly_schedule": "15 0 1 * *",
     "coupon_hours_hourly_schedule": "5 * * * *",
     "segment_model_weekly_schedule": "0 5 * * 1",
+    "store_profiles_weekly_schedule": "0 6 * * 1",
     "household_segments_four_hourly_schedule": "0 */4 * * *",
 }
 
