@@ -20,6 +20,7 @@ from platform_shared.contracts import (
     HOUSEHOLD_DAYS,
     HOUSEHOLD_SPEND,
     PROMOTION_LIFT,
+    RAW_HOUSEHOLDS,
     RAW_ORDER_LINES,
     Contract,
 )
@@ -45,6 +46,7 @@ LINES = f"""
 
 MARTS = {
     RAW_ORDER_LINES: "FROM lines",
+    RAW_HOUSEHOLDS: f"FROM read_parquet('{_DATA}/demographics.parquet')",
     DAILY_SALES: """
         SELECT business_date, store_id, count(*), count(DISTINCT basket_id), sum(quantity), sum(sales_value)
         FROM lines GROUP BY ALL""",
@@ -71,8 +73,8 @@ class Shop:
                 extra = {"business_date": "DATE"} if contract is RAW_ORDER_LINES else {}
                 types = {**contract.types, **extra}
                 create_table(self.warehouse, lake, TableName(contract.schema, contract.table), types)
-                if contract is RAW_ORDER_LINES:
-                    sql = f"SELECT {', '.join(types)} FROM lines"
+                if contract.schema == "raw":
+                    sql = f"SELECT {', '.join(types)} {sql}"
                 file = home.root / f"{contract.table}.parquet"
                 source.execute(f"COPY ({sql}) TO '{file}' (FORMAT parquet)")
                 lake.execute(f"INSERT INTO lake.{contract.schema}.{contract.table} FROM read_parquet('{file}')")
