@@ -86,3 +86,30 @@ def test_a_week_and_a_month_are_asked_for_when_they_are_over(ticking):
         "cohort_retention_monthly_schedule": "2026-11-01",
     }
     assert len(daemon.runs()) == 2
+
+
+JOBS = {
+    "cohort_retention_job": {"monthly_cohort_retention"},
+    "coupon_hours_job": {"coupon_hours"},
+    "household_segments_job": {"household_segments"},
+    "promotion_lift_job": {"weekly_promotion_lift"},
+    "segment_model_job": {"household_segment_model"},
+    "store_profiles_job": {"store_profiles"},
+    "store_sales_job": {"daily_store_sales"},
+}
+
+
+def test_every_job_builds_what_it_is_named_for():
+    jobs = [job for job in defs().get_repository_def().get_all_jobs() if not job.name.startswith("__")]
+    built = {job.name: {key.path[-1] for key in job.asset_layer.selected_asset_keys} for job in jobs}
+    assert built == JOBS
+
+
+def test_every_asset_says_what_it_is_and_whose():
+    specs = [spec for spec in defs().resolve_all_asset_specs() if spec.key.path[0] == "reports"]
+    assert len(specs) >= 12
+    for spec in specs:
+        assert (spec.group_name, list(spec.owners)) == ("reports", ["team:batch"]), spec.key
+        assert spec.description, spec.key
+        assert spec.kinds, spec.key
+        assert spec.key.path[-1].islower(), spec.key
