@@ -102,6 +102,10 @@ def test_a_hole_divides_runs_and_so_does_their_bound():
     days = [Slot("a"), Slot("b"), Slot("c", built=1), Slot("d"), Slot("e", state=State.ACTIVE), Slot("f")]
     assert ask(days, limits=Limits(in_flight=9)).runs == (("a", "b"), ("d",), ("f",))
     assert ask(days, limits=Limits(per_run=1, in_flight=2)).runs == (("a",), ("b",))
+    failed = [Slot("a"), Slot("b", state=State.FAILED), Slot("c")]
+    assert ask(failed, limits=Limits(in_flight=9)).runs == (("a",), ("b",), ("c",))
+    waits = Memory({"b": Retried(0, 1, NOW)})
+    assert ask(failed, memory=waits, limits=Limits(in_flight=9)).runs == (("a",), ("c",))
 
 
 def test_retries_are_apart_further_each_time_and_end():
