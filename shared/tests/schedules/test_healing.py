@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_shared.schedules.due import Slot, State
+from platform_shared.schedules.due import Slot, State, rows
 from platform_shared.schedules.healing import Limits, Memory, Retried, plan
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -149,3 +149,18 @@ def test_a_backlog_does_not_rest():
 def test_what_was_remembered_of_a_partition_that_is_done_is_forgotten():
     done = [Slot("a", built=8, inputs=7)]
     assert ask(done, memory=Memory({"a": Retried(7, 1, NOW)})).memory.retried == {}
+
+
+@given(slots)
+def test_a_row_is_due_if_one_of_its_partitions_is_and_all_can_be_built(slots):
+    found = rows(slots, lambda key: key[:2])
+    assert [key for _, members in found.values() for key in members] == [slot.key for slot in slots]
+    by_key = {slot.key: slot for slot in slots}
+    for row, members in found.values():
+        parts = [by_key[key] for key in members]
+        if all(part.inputs is not None for part in parts):
+            assert row.is_due == any(part.is_due for part in parts)
+        else:
+            assert not row.is_due
+        assert (row.state is State.ACTIVE) == any(part.state is State.ACTIVE for part in parts)
+        assert row.reserved == any(part.reserved for part in parts)

@@ -1,5 +1,6 @@
 """Which partitions are due: missing, or older than an input. Pure."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,3 +33,28 @@ class Slot:
     def is_due(self) -> bool:
         """Whether it can be built, and was not since its inputs changed last."""
         return self.inputs is not None and (self.built is None or self.built < self.inputs)
+
+
+def rows(slots: Sequence[Slot], row_of: Callable[[str], str]) -> dict[str, tuple[Slot, list[str]]]:
+    """Partitions of two dimensions by their rows: each row as one slot, with its partitions. Pure.
+
+    A range of two dimensions is a box, so that only whole rows can be asked for together. A row is due if one of its
+    partitions is and all of them can be built.
+    """
+    found: dict[str, list[Slot]] = {}
+    for slot in slots:
+        found.setdefault(row_of(slot.key), []).append(slot)
+    return {row: (_together(row, members), [slot.key for slot in members]) for row, members in found.items()}
+
+
+def _together(row: str, members: Sequence[Slot]) -> Slot:
+    inputs = [slot.inputs for slot in members if slot.inputs is not None]
+    newest = max(inputs) if len(inputs) == len(members) else None
+    states = {slot.state for slot in members}
+    return Slot(
+        row,
+        None if any(slot.is_due for slot in members) else newest,
+        newest,
+        next((state for state in (State.ACTIVE, State.FAILED) if state in states), State.IDLE),
+        any(slot.reserved for slot in members),
+    )

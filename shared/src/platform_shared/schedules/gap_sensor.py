@@ -8,6 +8,7 @@ import dagster as dg
 from platform_shared import clock
 from platform_shared.location import LOCATION_TAG
 from platform_shared.schedules.building import ONLY_DUE_TAGS
+from platform_shared.schedules.due import rows
 from platform_shared.schedules.healing import Memory, Plan, Retried, plan
 from platform_shared.schedules.requests import range_request
 from platform_shared.schedules.series import Series, slots, unfinished_runs
@@ -42,15 +43,16 @@ def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int
     )
     def gap_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock.utc_now()
+        by_row = rows(slots(context.instance, series, now), series.row)
         found = plan(
-            slots(context.instance, series, now),
+            [slot for slot, _ in by_row.values()],
             in_flight=unfinished_runs(context.instance, {HEALS_TAG: series.job}),
             memory=_remembered(context.cursor),
             limits=series.limits,
             now=now,
         )
         return dg.SensorResult(
-            [range_request(partitions, tags=tags) for partitions in found.runs],
+            [range_request([key for row in run for key in by_row[row][1]], tags=tags) for run in found.runs],
             skip_reason=None if found.runs else _why_nothing(found),
             cursor=_cursor(found.memory),
         )

@@ -28,6 +28,8 @@ class Series:
 
     `reserve` is how long after its end a partition is left to the schedule's own tick: long enough for that, short
     enough to fill in soon where it was missed. Healing fills in what is older, and what failed.
+
+    `row` gives the first dimension of a key of two, whose partitions are then asked for together; `limits` count rows.
     """
 
     key: dg.AssetKey
@@ -36,6 +38,7 @@ class Series:
     inputs: tuple[Input, ...] = ()
     reserve: timedelta = timedelta(0)
     limits: Limits = field(default_factory=Limits)
+    row: Callable[[str], str] = lambda key: key
 
 
 def same_day(key: str) -> Sequence[str]:

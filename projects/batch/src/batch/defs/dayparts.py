@@ -1,4 +1,4 @@
-"""Sales by day and part of the day (two dimensions), and a profile of each part (one of the two): by conditions."""
+"""Sales by day and part of the day, filled as gaps are, and a profile of each part: two dimensions and one of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,21 +7,22 @@ import dagster as dg
 
 from batch.dayparts import StoreDaypart, profile, profile_csv, profile_markdown, read_dayparts, read_days, to_csv
 from batch.partitions import BY_DAY_AND_DAYPART, BY_DAYPART, along
-from platform_shared.automation import on_input_change
+from batch.reporting import RUN_TAGS
+from platform_shared.automation import EVERY_MINUTE, on_input_change
 from platform_shared.contracts import RAW_ORDER_LINES
 from platform_shared.files import write_atomically
 from platform_shared.resources import PlatformFolders, WarehouseResource
-from platform_shared.schedules import Input, Series, build_partitions
-
-EVERY_FIVE_MINUTES = "*/5 * * * *"
+from platform_shared.schedules import Input, Series, build_partitions, gap_healing_sensor
 
 DAYPART_SALES = Series(
     dg.AssetKey(["reports", "daypart_sales"]),
     "daypart_sales_job",
     BY_DAY_AND_DAYPART,
     (Input(RAW_ORDER_LINES.key, lambda key: key.split("|")[:1]),),
+    # Dagster's own backfill would take a run for each part of the day.
+    row=lambda key: key.split("|")[0],
 )
-DAYPART_PROFILES = Series(dg.AssetKey(["reports", "daypart_profiles"]), "daypart_sales_job", BY_DAYPART)
+DAYPART_PROFILES = Series(dg.AssetKey(["reports", "daypart_profiles"]), "daypart_profiles_job", BY_DAYPART)
 
 
 @dg.multi_asset(
@@ -36,7 +37,6 @@ DAYPART_PROFILES = Series(dg.AssetKey(["reports", "daypart_profiles"]), "daypart
             kinds={"python", "csv"},
             partitions_def=BY_DAY_AND_DAYPART,
             skippable=True,
-            automation_condition=on_input_change(at_most_every=EVERY_FIVE_MINUTES),
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -62,6 +62,16 @@ def daypart_sales(
     yield from build_partitions(context, DAYPART_SALES, read, write)
 
 
+daypart_sales_job = dg.define_asset_job(
+    DAYPART_SALES.job,
+    [daypart_sales],
+    description="Builds the sales by part of the day of a day, or of a range of days in one run.",
+    tags=RUN_TAGS,
+)
+
+daypart_sales_gap_sensor = gap_healing_sensor("batch", DAYPART_SALES)
+
+
 @dg.multi_asset(
     name="daypart_profiles",
     specs=[
@@ -74,7 +84,7 @@ def daypart_sales(
             kinds={"python", "csv"},
             partitions_def=BY_DAYPART,
             skippable=True,
-            automation_condition=on_input_change(at_most_every=EVERY_FIVE_MINUTES),
+            automation_condition=on_input_change(at_most_every=EVERY_MINUTE),
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
