@@ -45,7 +45,7 @@ def test_a_location_loads_by_itself(location):
     done = load(f"{location}.definitions")
     assert done.returncode == 0, done.stderr
     modules = set(json.loads(done.stdout))
-    heavy = {"pandas", "pyarrow", "numpy", "matplotlib"}
+    heavy = {"pandas", "pyarrow", "numpy", "matplotlib", "sklearn"}
     if location != "ingestion":
         # The only one with feeds in S3; dagster-aws brings Dagster's own storage, and that brings alembic.
         heavy |= {"boto3", "dagster_aws", "alembic"}

@@ -8,11 +8,14 @@ import inspect
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
@@ -121,6 +124,109 @@ def says_what_to_run(project: Path) -> str:
         return str(checked_manifest(project))
     except StaleManifestError as error:
         return str(error)
+
+
+def scheduled(function: Callable[..., Any], **options: Any) -> Any:
+    """What a tick of a schedule with this function asks for."""
+    schedule = dg.schedule(cron_schedule="0 * * * *", job=orders_job, name="s", **options)(function)
+    at = datetime(2026, 3, 2, 5, tzinfo=UTC)
+    with dg.DagsterInstance.ephemeral() as instance:
+        return schedule.evaluate_tick(dg.build_schedule_context(instance, scheduled_execution_time=at)).run_requests
+
+
+def called(function: Callable[..., Any], **options: Any) -> Any:
+    schedule = dg.schedule(cron_schedule="0 * * * *", job=orders_job, name="s", **options)(function)
+    return schedule(dg.build_schedule_context())
+
+
+def bare_config(context: dg.ScheduleEvaluationContext) -> Any:
+    return dg.RunConfig(ops={})
+
+
+def request(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_config=CONFIG)
+
+
+MARCH = dg.DailyPartitionsDefinition("2026-03-01", end_date="2026-03-04")
+
+
+def range_run(*made: Any) -> bool:
+    """A run over three partitions at once."""
+    ends = ("2026-03-01", "2026-03-03")
+    tags = dict(zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), ends, strict=True))
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(made, tags=tags, instance=instance).success
+
+
+@dg.asset(partitions_def=MARCH, backfill_policy=dg.BackfillPolicy.single_run())
+def valued() -> int:
+    return 1
+
+
+@dg.asset(partitions_def=MARCH, backfill_policy=dg.BackfillPolicy.single_run())
+def unvalued() -> None: ...
+
+
+@dg.asset
+def table() -> None: ...
+
+
+@dg.asset
+def by_value(table: Any) -> None: ...
+
+
+@dg.asset(deps=[table])
+def by_name() -> None: ...
+
+
+@dg.asset
+def undefined_input(nowhere: Any) -> None: ...
+
+
+@dg.asset_check(asset=table)
+def by_value_check(table: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@dg.asset_check(asset=table)
+def by_query_check() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@dg.asset
+def misspelt(api: Api) -> None:
+    api.tokn()  # type: ignore[attr-defined]
+
+
+@dg.asset
+def old_style(context: dg.AssetExecutionContext) -> None:
+    context.op_execution_context.op_config["day"]
+
+
+def materialized(*made: Any, **options: Any) -> bool:
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(made, instance=instance, **options).success
+
+
+def loads(*made: Any, **more: Any) -> bool:
+    dg.Definitions.validate_loadable(dg.Definitions(made, **more))
+    return True
+
+
+def error_of(function: Callable[[], Any]) -> str:
+    try:
+        return str(function())
+    except Exception as error:
+        return type(error).__name__
+
+
+def first_week(**options: Any) -> str:
+    return dg.WeeklyPartitionsDefinition("2025-01-06", **options).get_partition_keys()[0]
+
+
+def newest_day(**options: Any) -> str:
+    days = dg.DailyPartitionsDefinition("2026-03-01", timezone="America/New_York", **options)
+    return days.get_partition_keys(current_time=datetime(2026, 3, 3, 17, tzinfo=UTC))[-1]
 
 
 def context() -> dg.SensorEvaluationContext:
@@ -305,6 +411,162 @@ ERRATA = {
         "DagsterDbtManifestNotFoundError: .*does not exist",
         lambda: says_what_to_run(NOWHERE).partition(" (")[0],
         "The dbt project nowhere has no prepared manifest. Run `make manifest`",
+    ),
+    "A02 a misspelt asset in a job": Erratum(
+        lambda: loads(orders, jobs=[dg.define_asset_job("j", ["ordrs"])]),
+        "DagsterInvalidDefinitionError",
+        lambda: loads(orders, jobs=[dg.define_asset_job("j", [orders])]),
+        True,
+    ),
+    "A03 a package is no module with assets": Erratum(
+        lambda: len(dg.load_assets_from_modules([ModuleType("package")])),
+        "0$",
+        lambda: len(dg.load_assets_from_modules([sys.modules[__name__]])) > 5,
+        True,
+    ),
+    "A05 a run configuration with a run key": Erratum(
+        lambda: dg.RunConfig(run_key="1"),
+        "TypeError: .*unexpected keyword argument 'run_key'",
+        lambda: scheduled(lambda context: dg.RunRequest(run_key="1", run_config=CONFIG))[0].run_key,
+        "1",
+    ),
+    "A06 a bare run configuration from a schedule": Erratum(
+        lambda: scheduled(bare_config),
+        "CheckError: .*is not one of \\['RunRequest', 'SkipReason'\\]",
+        lambda: scheduled(request)[0].run_config,
+        CONFIG,
+    ),
+    "A09 should_execute does not count when the schedule is called": Erratum(
+        lambda: called(request, should_execute=lambda context: False).run_config == CONFIG,
+        "True$",
+        lambda: len(scheduled(request, should_execute=lambda context: False)),
+        0,
+    ),
+    "A25 a multi-asset sensor with keys": Erratum(
+        lambda: dg.multi_asset_sensor(asset_keys=[KEY]),
+        "TypeError: .*unexpected keyword argument 'asset_keys'",
+        lambda: dg.multi_asset_sensor(monitored_assets=[KEY], job=orders_job, name="s")(asks).name,
+        "s",
+    ),
+    "A26 the newest materializations are of a method": Erratum(
+        lambda: dg.MultiAssetSensorEvaluationContext.latest_materialization_by_key,
+        "AttributeError: .*latest_materialization_by_key",
+        lambda: callable(dg.MultiAssetSensorEvaluationContext.latest_materialization_records_by_key),
+        True,
+    ),
+    "B19 the configuration of an op that has none": Erratum(
+        lambda: materialized(old_style),
+        "TypeError: 'NoneType' object is not subscriptable",
+        lambda: materialized(orders, run_config=CONFIG),
+        True,
+    ),
+    "B20 an input that nobody makes": Erratum(
+        lambda: loads(undefined_input),
+        "DagsterInvalidDefinitionError: Input asset .*nowhere.* is not produced",
+        lambda: loads(by_name, table),
+        True,
+    ),
+    "B21 an asset sensor with several keys": Erratum(
+        lambda: dg.asset_sensor(asset_keys=[["orders"]], job=orders_job),
+        "TypeError: .*unexpected keyword argument 'asset_keys'",
+        lambda: dg.sensor(target=[orders], name="s")(asks).name,
+        "s",
+    ),
+    "B22 assets by their names": Erratum(
+        lambda: dg.RunRequest(asset_selection=["orders"]),
+        "CheckError: .*Expected .*AssetKey",
+        lambda: dg.RunRequest(asset_selection=[KEY]).asset_selection,
+        [KEY],
+    ),
+    "B42 a backfill of the latest only": Erratum(
+        lambda: dg.BackfillPolicy.latest_only(),
+        "AttributeError: .*latest_only",
+        lambda: dg.BackfillPolicy.multi_run(7).max_partitions_per_run,
+        7,
+    ),
+    "B43 a value for several partitions at once": Erratum(
+        lambda: range_run(valued),
+        "CheckError: .*does not support persisting an output associated with multiple partitions",
+        lambda: range_run(unvalued),
+        True,
+    ),
+    "B44 a cursor read as a dict": Erratum(
+        lambda: (dg.build_sensor_context(cursor='{"orders": 1}').cursor or {})["orders"],
+        "TypeError: string indices must be integers",
+        lambda: json.loads(dg.build_sensor_context(cursor='{"orders": 1}').cursor or "{}")["orders"],
+        1,
+    ),
+    "B45 a cursor written as a dict": Erratum(
+        lambda: context().update_cursor({"orders": 1}),
+        'ParameterCheckError: Param "cursor" is not a str',
+        lambda: context().update_cursor(json.dumps({"orders": 1})),
+        None,
+    ),
+    "F04 the value of an asset that gives none": Erratum(
+        lambda: materialized(table, by_value),
+        "FileNotFoundError",
+        lambda: materialized(table, by_name),
+        True,
+    ),
+    "F07 a tag with a space": Erratum(
+        lambda: dg.AssetSpec("x", tags={"tier": "very high"}),
+        "DagsterInvalidDefinitionError: Invalid tag value",
+        lambda: dg.AssetSpec("x", tags={"tier": "very-high"}).tags["tier"],
+        "very-high",
+    ),
+    "F08 an owner that is neither a team nor an address": Erratum(
+        lambda: dg.AssetSpec("x", owners=["batch"]),
+        "DagsterInvalidDefinitionError: Invalid owner",
+        lambda: list(dg.AssetSpec("x", owners=["team:batch"]).owners),
+        ["team:batch"],
+    ),
+    "F12 a cron with seconds": Erratum(
+        lambda: dg.ScheduleDefinition(job=orders_job, cron_schedule="0 0 9 * * *", name="s"),
+        "DagsterInvalidDefinitionError: .*5 fields",
+        lambda: dg.ScheduleDefinition(job=orders_job, cron_schedule="0 9 * * *", name="s").cron_schedule,
+        "0 9 * * *",
+    ),
+    "F18 a week that begins on a Monday": Erratum(
+        lambda: first_week(),
+        "2025-01-12$",
+        lambda: first_week(day_offset=1),
+        "2025-01-06",
+    ),
+    "F19 the same name twice": Erratum(
+        lambda: dg.StaticPartitionsDefinition(["a", "a"]),
+        "DagsterInvalidDefinitionError: Partition keys must be unique",
+        lambda: len(dg.StaticPartitionsDefinition(["a", "b"]).get_partition_keys()),
+        2,
+    ),
+    "F20 today is no partition unless it is said": Erratum(
+        lambda: newest_day(),
+        "2026-03-02$",
+        lambda: newest_day(end_offset=1),
+        "2026-03-03",
+    ),
+    "F24 three dimensions": Erratum(
+        lambda: dg.MultiPartitionsDefinition(dict.fromkeys("abc", MARCH)),
+        "DagsterInvalidInvocationError: .*only supports multi-partitions definitions with 2",
+        lambda: len(dg.MultiPartitionsDefinition(dict.fromkeys("ab", MARCH)).get_partition_keys()),
+        9,
+    ),
+    "F28 a resource that is a Mock knows every method": Erratum(
+        lambda: materialized(misspelt, resources={"api": Mock()}),
+        "True$",
+        lambda: error_of(lambda: materialized(misspelt, resources={"api": Api()})),
+        "AttributeError",
+    ),
+    "F29 a check that asks for a value": Erratum(
+        lambda: materialized(table, by_value_check),
+        "FileNotFoundError",
+        lambda: materialized(table, by_query_check),
+        True,
+    ),
+    "F54 a required field that is left out": Erratum(
+        lambda: OrdersConfig(),
+        "ValidationError: .*day",
+        lambda: OrdersConfig(day="2025-03-03").day,
+        "2025-03-03",
     ),
     "F17 an ellipsis for the configuration": Erratum(
         lambda: dg.RunRequest(run_key="1", run_config={...}),

@@ -31,7 +31,7 @@ def _index(found: list[dict[str, Any]]) -> Iterator[str]:
     yield "# Patterns"
     yield MADE
     yield (
-        "What documents about Dagster teach about sensors and automation conditions, as it works here. Each row says "
+        "What documents about Dagster teach about schedules, sensors and conditions, as it works here. Each row says "
         "where the pattern lives and which test fails if it breaks. A sensor or condition of your own needs no row."
     )
     yield "\n".join(f"- **{name}**: {meaning}" for name, meaning in STATUS.items())

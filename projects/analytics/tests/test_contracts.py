@@ -11,14 +11,16 @@ from platform_shared.contracts import (
     CONTRACTS,
     COUPON_USAGE,
     DAILY_SALES,
+    HOUSEHOLD_DAYS,
     HOUSEHOLD_SPEND,
+    PROMOTION_LIFT,
     RAW_HOUSEHOLDS,
     RAW_ORDER_LINES,
     RAW_PROMOTIONS,
 )
 from platform_shared.dbt.manifest import checked_manifest
 
-MARTS = [DAILY_SALES, HOUSEHOLD_SPEND, COUPON_USAGE]
+MARTS = [DAILY_SALES, HOUSEHOLD_SPEND, COUPON_USAGE, HOUSEHOLD_DAYS, PROMOTION_LIFT]
 
 
 @pytest.fixture(scope="module")

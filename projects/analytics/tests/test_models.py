@@ -12,7 +12,13 @@ from platform_shared.dbt.running import PARSED, dbt_environment
 
 pytestmark = pytest.mark.timeout(900)
 
-BY_DAY = {"staging/stg_order_lines", "intermediate/int_baskets", "marts/daily_sales", "marts/coupon_usage"}
+BY_DAY = {
+    "staging/stg_order_lines",
+    "intermediate/int_baskets",
+    "marts/daily_sales",
+    "marts/coupon_usage",
+    "marts/household_days",
+}
 BY_WEEK = {"intermediate/int_product_sales", "marts/weekly_sales", "marts/promotion_lift"}
 SEGMENTS = {
     "marts/household_spend",
@@ -30,6 +36,8 @@ EXPECTED = {
         SELECT business_date, store_id, count(DISTINCT basket_id),
                count(DISTINCT basket_id) FILTER (coupon + coupon_match > 0), sum(coupon), sum(coupon_match)
         FROM lines GROUP BY ALL""",
+    "marts.household_days": """
+        SELECT business_date, household_id, count(DISTINCT basket_id), sum(sales) FROM lines GROUP BY ALL""",
     "marts.household_spend": """
         SELECT household_id, min(business_date), max(business_date), count(DISTINCT (business_date, basket_id)),
                sum(sales)

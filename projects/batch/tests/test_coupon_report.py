@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from batch.coupon_report import CouponWeek, as_csv, as_table
+from batch.coupon_report import CouponWeek, as_table, to_csv
 
 
 def weeks(number):
@@ -14,7 +14,7 @@ def weeks(number):
 
 
 def test_the_file_has_a_line_a_week():
-    assert as_csv(weeks(2)).splitlines() == [
+    assert to_csv(weeks(2)).splitlines() == [
         "business_week,baskets,baskets_with_coupon,coupon_disc,coupon_match_disc",
         "2025-01-06,200,10,12.30,0.40",
         "2025-01-13,200,11,12.30,0.40",

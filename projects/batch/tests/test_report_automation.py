@@ -47,7 +47,7 @@ def in_a_minute(harness):
         harness.advance(timedelta(seconds=10))
         harness.tick_automation()
         runs += harness.execute_runs()
-    return [run for run in runs if run.asset_selection == {REPORT}]
+    return [run for run in runs if REPORT in run.asset_selection]
 
 
 def test_the_report_waits_for_both_marts_and_then_comes_by_itself(harness, platform_home):

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from platform_shared.partitions import BUSINESS_DAYS, BUSINESS_WEEKS
+from platform_shared.partitions import BUSINESS_DAYS, BUSINESS_WEEKS, COMPLETE_WEEKS
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,49 @@ COUPON_USAGE = Contract(
     ),
 )
 
+HOUSEHOLD_DAYS = Contract(
+    schema="marts",
+    table="household_days",
+    owner="analytics",
+    description="What each household bought on each business day.",
+    partitions=BUSINESS_DAYS,
+    columns=(
+        Column("business_date", "DATE", "Business day, New York."),
+        Column("household_id", "BIGINT", "Household."),
+        Column("baskets", "BIGINT", "Baskets (a basket is of one day)."),
+        Column("sales_value", "DECIMAL(18,2)", "US dollars spent."),
+    ),
+)
+
+PROMOTION_LIFT = Contract(
+    schema="marts",
+    table="promotion_lift",
+    owner="analytics",
+    description="What promotions did in each complete business week, by placement: units sold per promoted product and "
+    "store, against the same products in the other reporting stores, where they were not promoted.",
+    partitions=COMPLETE_WEEKS,
+    columns=(
+        Column("business_week", "DATE", "Business week in New York, named by its Monday."),
+        Column(
+            "placement",
+            "VARCHAR",
+            "Where a store promoted a product in a week: `display` (in the store), `mailer`, `both`, or `none` if the "
+            "row says neither.",
+        ),
+        Column("promoted_pairs", "BIGINT", "Products times stores with the promotion."),
+        Column("sold_pairs", "BIGINT", "Of these, with a sale that week."),
+        Column("quantity", "BIGINT", "Units that they sold, returns subtracted."),
+        Column("sales_value", "DECIMAL(18,2)", "US dollars that they brought."),
+        Column("other_pairs", "BIGINT", "The same products in reporting stores that did not promote them."),
+        Column("other_quantity", "BIGINT", "Units that those sold, returns subtracted."),
+        Column(
+            "lift",
+            "DOUBLE",
+            "Units a promoted pair over units another pair; 1 is no effect, empty if the others sold none.",
+        ),
+    ),
+)
+
 CONTRACTS: tuple[Contract, ...] = (
     RAW_ORDER_LINES,
     RAW_HOUSEHOLDS,
@@ -200,4 +243,6 @@ CONTRACTS: tuple[Contract, ...] = (
     DAILY_SALES,
     HOUSEHOLD_SPEND,
     COUPON_USAGE,
+    HOUSEHOLD_DAYS,
+    PROMOTION_LIFT,
 )

@@ -17,6 +17,8 @@ BUSINESS_DAYS = dg.DailyPartitionsDefinition(
 )
 """Daily, New York, today included: today's partition is open and grows as files come."""
 
+COMPLETE_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE)
+"""The same without today: for what is told of a day when it is over."""
 
 BUSINESS_WEEKS = dg.WeeklyPartitionsDefinition(
     start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE, day_offset=1, end_offset=1
@@ -27,6 +29,13 @@ COMPLETE_WEEKS = dg.WeeklyPartitionsDefinition(
     start_date=FIRST_BUSINESS_DATE.isoformat(), timezone=BUSINESS_TIME_ZONE, day_offset=1
 )
 """The same without this week: for what is made of whole weeks, so that none stands open until Sunday is over."""
+
+COMPLETE_MONTHS = dg.MonthlyPartitionsDefinition(start_date="2025-02-01", timezone=BUSINESS_TIME_ZONE)
+"""Monthly, New York, from the first month that is whole, without this month."""
+
+COMPLETE_HOURS = dg.HourlyPartitionsDefinition(start_date="2026-11-01-00:00", timezone=BUSINESS_TIME_ZONE)
+"""Hourly, New York, without this hour; a day has 23 to 25 of them. It begins late, since each hour costs a record for
+ever: move the start on once a year, and what was built before stays on record."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +72,17 @@ def periods_of(definition: dg.PartitionsDefinition[str] | None) -> Periods | Non
 def business_date(instant: datetime) -> date:
     """The New York day of an aware instant."""
     return instant.astimezone(ZoneInfo(BUSINESS_TIME_ZONE)).date()
+
+
+def business_days_of(partitions: dg.TimeWindowPartitionsDefinition, key: str) -> tuple[str, ...]:
+    """The business days (keys of BUSINESS_DAYS) that a partition by hour, day, week or month lies in or consists of."""
+    window = partitions.time_window_for_partition_key(key)
+    first = business_date(window.start)
+    last = business_date(window.end - timedelta(microseconds=1))
+    return tuple((first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1))
+
+
+def business_days_until(last: str) -> tuple[str, ...]:
+    """All business days from the first one to this one."""
+    days = (date.fromisoformat(last) - FIRST_BUSINESS_DATE).days
+    return tuple((FIRST_BUSINESS_DATE + timedelta(days=n)).isoformat() for n in range(days + 1))

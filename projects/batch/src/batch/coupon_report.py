@@ -1,13 +1,13 @@
 """Coupons by week, as CSV and as a table for the UI; no Dagster here."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 import duckdb
+
+from batch.tables import as_csv, as_markdown
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,15 @@ def read_weeks(connection: duckdb.DuckDBPyConnection) -> list[CouponWeek]:
     return [CouponWeek(*row) for row in rows]
 
 
-def as_csv(weeks: Sequence[CouponWeek]) -> str:
+def to_csv(weeks: Sequence[CouponWeek]) -> str:
     """A header and a line a week."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["business_week", "baskets", "baskets_with_coupon", "coupon_disc", "coupon_match_disc"])
-    writer.writerows([w.week, w.baskets, w.baskets_with_coupon, w.coupon_disc, w.coupon_match_disc] for w in weeks)
-    return buffer.getvalue()
+    return as_csv(
+        ("business_week", "baskets", "baskets_with_coupon", "coupon_disc", "coupon_match_disc"),
+        ((w.week, w.baskets, w.baskets_with_coupon, w.coupon_disc, w.coupon_match_disc) for w in weeks),
+    )
 
 
 def as_table(weeks: Sequence[CouponWeek], last: int = 7) -> str:
     """The last weeks as a Markdown table, short enough to show inline in the UI."""
-    rows = [f"| {w.week} | {w.baskets:,} | {w.share:.1%} | {w.coupon_disc:,.2f} |" for w in weeks[-last:]]
-    return "\n".join(["| week | baskets | with coupon | coupons, $ |", "|---|--:|--:|--:|", *rows])
+    rows = [(w.week, f"{w.baskets:,}", f"{w.share:.1%}", f"{w.coupon_disc:,.2f}") for w in weeks[-last:]]
+    return as_markdown(("week", "baskets", "with coupon", "coupons, $"), rows)

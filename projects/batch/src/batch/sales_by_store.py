@@ -1,12 +1,12 @@
 """Sales of a day by store as CSV; no Dagster here."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import duckdb
+
+from batch.tables import as_csv
 
 
 @dataclass(frozen=True)
@@ -18,20 +18,22 @@ class StoreDay:
     sales_value: Decimal
 
 
-def read_stores(connection: duckdb.DuckDBPyConnection, day: str) -> list[StoreDay]:
-    """The stores that sold on this business day (ISO), largest first; none on a closed day."""
+def read_stores(connection: duckdb.DuckDBPyConnection, days: Sequence[str]) -> dict[str, list[StoreDay]]:
+    """The stores that sold on each of these business days (ISO), largest first; none on a closed day."""
+    stores: dict[str, list[StoreDay]] = {day: [] for day in days}
     rows = connection.execute(
-        "SELECT store_id, baskets, sales_value FROM lake.marts.daily_sales "
-        "WHERE business_date = CAST(? AS DATE) ORDER BY 3 DESC, 1",
-        [day],
+        "SELECT business_date::VARCHAR, store_id, baskets, sales_value FROM lake.marts.daily_sales "
+        "WHERE business_date BETWEEN CAST(? AS DATE) AND CAST(? AS DATE) ORDER BY 1, 4 DESC, 2",
+        [min(days), max(days)],
     ).fetchall()
-    return [StoreDay(*row) for row in rows]
+    for day, *store in rows:
+        if day in stores:
+            stores[day].append(StoreDay(*store))
+    return stores
 
 
 def to_csv(stores: Sequence[StoreDay]) -> str:
     """A header and a line a store."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("store_id", "baskets", "sales_value"))
-    writer.writerows((store.store_id, store.baskets, store.sales_value) for store in stores)
-    return text.getvalue()
+    return as_csv(
+        ("store_id", "baskets", "sales_value"), ((store.store_id, store.baskets, store.sales_value) for store in stores)
+    )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from batch.coupon_report import as_csv, as_table, read_weeks
+from batch.coupon_report import as_table, read_weeks, to_csv
 from platform_shared.automation import EVERY_MINUTE, on_any_input_partition
 from platform_shared.contracts import COUPON_USAGE
 from platform_shared.files import write_atomically
@@ -22,7 +22,7 @@ def coupon_report(warehouse: WarehouseResource, folders: PlatformFolders) -> dg.
     with warehouse.read() as connection:
         weeks = read_weeks(connection)
     name = "coupon_report.csv"
-    write_atomically(folders.home().reports / name, as_csv(weeks))
+    write_atomically(folders.home().reports / name, to_csv(weeks))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(weeks),

@@ -28,7 +28,7 @@ def sales_by_store_eager(
     is building. With `on_input_change()` in its place every day is there and up to date."""
     day = context.partition_key
     with warehouse.read() as connection:
-        stores = read_stores(connection, day)
+        stores = read_stores(connection, [day])[day]
     name = f"sales_by_store/{day}.csv"
     write_atomically(folders.home().reports / name, to_csv(stores))
     return dg.MaterializeResult(

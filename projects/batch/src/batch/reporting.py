@@ -1,0 +1,44 @@
+"""What the partitioned reports have in common: their place, their tags and how their files are named."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from platform_shared.contracts import Contract
+from platform_shared.files import write_atomically
+from platform_shared.location import LOCATION_TAG
+from platform_shared.resources import PlatformFolders
+from platform_shared.schedules import Series
+
+RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "0"}
+"""Of runs that schedules ask for: what fails is a gap, and tried again as such."""
+
+
+def report_spec(series: Series, description: str, *inputs: Contract) -> dg.AssetSpec:
+    """The asset of a series: CSV files, one a partition. Skippable, since a run may find nothing due."""
+    return dg.AssetSpec(
+        series.key,
+        deps=[contract.key for contract in inputs],
+        description=description,
+        group_name="reports",
+        owners=["team:batch"],
+        kinds={"python", "csv"},
+        partitions_def=series.partitions,
+        skippable=True,
+    )
+
+
+def report_file(folders: PlatformFolders, series: Series, partition: str) -> Path:
+    """The file of a partition: of an hour in its day's folder, and without colons, which some systems refuse."""
+    day, _, hour = partition[:10], partition[10:11], partition[11:].replace(":", "")
+    folder = folders.home().reports / series.key.path[-1]
+    return folder / day / f"{hour}.csv" if hour else folder / f"{day}.csv"
+
+
+def write_report(folders: PlatformFolders, series: Series, partition: str, text: str) -> dict[str, Any]:
+    """Writes the file of a partition; returns where it is, as metadata."""
+    file = report_file(folders, series, partition)
+    write_atomically(file, text)
+    place = file.relative_to(folders.home().reports)
+    return {"file": dg.MetadataValue.text(f"reports/{place} in the platform's home folder")}

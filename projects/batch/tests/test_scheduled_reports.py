@@ -1,0 +1,229 @@
+"""The scheduled reports on real purchases: what fills them, and that each figure is the source's."""
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from batch.series import COUPON_HOURS, DAILY_STORE_SALES, MONTHLY_COHORT_RETENTION, WEEKLY_PROMOTION_LIFT
+from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, PROMOTION_LIFT, RAW_ORDER_LINES
+from platform_shared.partitions import COMPLETE_HOURS
+from platform_shared.testing.daemon import DaemonError
+
+from .conftest import ALL_DAYS, FIRST, LAST, days
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def rows(text):
+    return [tuple(row) for row in list(csv.reader(io.StringIO(text)))[1:]]
+
+
+def computed(source, sql):
+    return [tuple("" if value is None else str(value) for value in row) for row in source.execute(sql).fetchall()]
+
+
+def materialized(shop, series):
+    return shop.daemon.materialized(series.key)
+
+
+def test_daily_sales_of_six_weeks_are_exact_and_made_in_one_run(shop, source):
+    shop.arrives(DAILY_SALES, *days())
+    assert len(shop.fill("store_sales_gap_sensor")) == 1
+    assert materialized(shop, DAILY_STORE_SALES) == [day.isoformat() for day in days()]
+    for day in days():
+        told = rows(shop.told(f"daily_store_sales/{day}.csv"))
+        assert told == computed(
+            source,
+            f"""SELECT store_id, count(DISTINCT basket_id), sum(sales_value) AS sales FROM lines
+                WHERE business_date = DATE '{day}' GROUP BY ALL ORDER BY sales DESC, 1""",
+        )
+        assert told
+    check = shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart")
+    assert (check.passed, check.blocking) == (True, True)
+
+
+def test_four_days_without_the_daemon(shop):
+    """The schedule's one tick is the last day's; the sensor fills the rest, oldest first and once."""
+    shop.arrives(DAILY_SALES, *days(FIRST, date(2026, 12, 2)))
+    shop.fill("store_sales_gap_sensor")
+    built = materialized(shop, DAILY_STORE_SALES)
+    shop.arrives(DAILY_SALES, *days(date(2026, 12, 3), date(2026, 12, 6)))
+    shop.daemon.advance(datetime(2026, 12, 8, 5, 6, tzinfo=UTC) - shop.daemon.now)
+    shop.arrives(DAILY_SALES, date(2026, 12, 7))
+    shop.daemon.tick_schedules("store_sales_daily_schedule")
+    shop.fill("store_sales_gap_sensor")
+    missed = ["2026-12-07", "2026-12-03", "2026-12-04", "2026-12-05", "2026-12-06"]
+    assert materialized(shop, DAILY_STORE_SALES) == [*built, *missed]
+
+
+def test_a_file_that_does_not_hold_what_the_mart_holds_fails_its_check(shop):
+    shop.arrives(DAILY_SALES, *days(FIRST, FIRST))
+    shop.fill("store_sales_gap_sensor")
+    # Nobody announces this change, so the file stays what it is.
+    shop.change(f"UPDATE lake.marts.daily_sales SET sales_value = 0 WHERE business_date = DATE '{FIRST}'")
+    tags = {"platform/only-due": "true"}
+    run = shop.daemon.launch(DAILY_STORE_SALES.key, partition=FIRST.isoformat(), tags=tags)
+    shop.daemon.dequeue()
+    with pytest.raises(DaemonError, match="adds_up_to_the_mart"):
+        shop.daemon.execute(run)
+    assert not shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart").passed
+
+
+def test_a_day_on_which_few_stores_reported_is_told_and_blocks_nothing(shop):
+    shop.change(f"DELETE FROM lake.marts.daily_sales WHERE business_date = DATE '{LAST}' AND store_id > 300")
+    shop.arrives(DAILY_SALES, *days(LAST - timedelta(days=2)))
+    shop.fill("store_sales_gap_sensor")
+    check = shop.daemon.check(DAILY_STORE_SALES.key, "most_stores_reported")
+    assert (check.passed, check.blocking, check.metadata["days"].value) == (False, False, LAST.isoformat())
+
+
+def test_weekly_promotion_lift_is_what_the_mart_says_and_more(shop):
+    shop.arrives(PROMOTION_LIFT, FIRST)
+    shop.fill("promotion_lift_gap_sensor")
+    assert materialized(shop, WEEKLY_PROMOTION_LIFT) == [FIRST.isoformat()]
+    assert rows(shop.told(f"weekly_promotion_lift/{FIRST}.csv")) == [
+        ("display", "3", "10", "25.50", "4", "8", "1.6667", "4.0"),
+        ("mailer", "5", "0", "0.00", "7", "0", "", "0.0"),
+    ]
+
+
+def test_monthly_cohorts_are_exact_and_wait_for_all_days_until_the_months_end(shop, source):
+    november_30 = date(2026, 11, 30)
+    shop.arrives(HOUSEHOLD_DAYS, *(day for day in ALL_DAYS if day != november_30))
+    shop.fill("cohort_retention_gap_sensor")
+    assert materialized(shop, MONTHLY_COHORT_RETENTION)[-1] == "2026-10-01"
+    shop.arrives(HOUSEHOLD_DAYS, november_30)
+    shop.daemon.advance(timedelta(minutes=5))
+    assert len(shop.fill("cohort_retention_gap_sensor")) == 1
+    assert materialized(shop, MONTHLY_COHORT_RETENTION)[-1] == "2026-11-01"
+    # By household and day, without the query of the report.
+    months = {}
+    for household, day, cents in source.execute(
+        "SELECT household_id, business_date, sum(sales_value * 100)::BIGINT FROM lines GROUP BY ALL"
+    ).fetchall():
+        months.setdefault(household, {}).setdefault(f"{day:%Y-%m}", []).append(cents)
+    expected = []
+    for cohort in ("2026-10", "2026-11"):
+        members = [bought for bought in months.values() if min(m for m in bought) == cohort and cohort <= "2026-11"]
+        active = [bought["2026-11"] for bought in members if "2026-11" in bought]
+        sales = Decimal(sum(map(sum, active))) / 100
+        expected.append(
+            (cohort, str(len(members)), str(len(active)), str(round(len(active) / len(members), 4)), f"{sales:.2f}")
+        )
+    assert rows(shop.told("monthly_cohort_retention/2026-11-01.csv")) == expected
+    assert rows(shop.told("monthly_cohort_retention/2026-10-01.csv"))[0][1:3] == (expected[0][1], expected[0][1])
+    assert rows(shop.told("monthly_cohort_retention/2025-02-01.csv")) == []
+
+
+def test_coupons_by_hour_are_exact_also_on_the_day_of_25_hours(shop, source):
+    november = days(date(2026, 11, 1), date(2026, 11, 4))
+    shop.arrives(RAW_ORDER_LINES, *november)
+    shop.fill("coupon_hours_gap_sensor")
+    hours = [hour for hour in COMPLETE_HOURS.get_partition_keys(current_time=shop.daemon.now) if hour < "2026-11-05"]
+    assert materialized(shop, COUPON_HOURS) == hours
+    assert len(hours) == 97
+    for hour in hours:
+        began = COMPLETE_HOURS.time_window_for_partition_key(hour).start
+        began = int(began.timestamp())
+        name = f"{hour[:10]}/{hour[11:].replace(':', '')}"
+        assert rows(shop.told(f"coupon_hours/{name}.csv")) == computed(
+            source,
+            f"""SELECT store_id, count(DISTINCT basket_id),
+                       count(DISTINCT CASE WHEN coupon_disc + coupon_match_disc > 0 THEN basket_id END),
+                       sum(coupon_disc), sum(coupon_match_disc), 0
+                FROM lines WHERE epoch_ms(transaction_timestamp) BETWEEN {began}000 AND {began + 3599}999
+                GROUP BY ALL ORDER BY 1""",
+        )
+    assert shop.daemon.check(COUPON_HOURS.key, "no_match_beyond_the_coupon").passed
+
+
+def test_a_coupon_that_was_matched_with_more_than_it_was_worth_is_told(shop):
+    hour = "2026-11-03-12:00"
+    noon = "TIMESTAMPTZ '2026-11-03 17:30:00+00'"
+    shop.change(
+        f"UPDATE lake.raw.order_lines SET coupon_match_disc = 9, coupon_disc = 1 WHERE transaction_timestamp "
+        f"BETWEEN {noon} - INTERVAL 20 MINUTE AND {noon}"
+    )
+    shop.daemon.launch(COUPON_HOURS.key, partition=hour)
+    shop.daemon.execute_runs()
+    check = shop.daemon.check(COUPON_HOURS.key, "no_match_beyond_the_coupon")
+    assert (check.passed, check.blocking, check.metadata["hours"].value) == (False, False, hour)
+
+
+@pytest.fixture
+def at_noon(shop):
+    """Three past noon in New York on 7 December; the hours since 5 December are built, but for the one just over."""
+    shop.arrives(RAW_ORDER_LINES, *days(date(2026, 12, 5), date(2026, 12, 7)))
+    shop.fill("order_lines_threshold_sensor", looks=1)
+    shop.daemon.advance(datetime(2026, 12, 7, 16, 40, tzinfo=UTC) - shop.daemon.now)
+    shop.fill("order_lines_threshold_sensor", looks=2)
+    shop.fill("coupon_hours_gap_sensor", looks=2)
+    shop.daemon.advance(datetime(2026, 12, 7, 17, 3, tzinfo=UTC) - shop.daemon.now)
+    return shop
+
+
+def report_lines(shop, batch, lines):
+    metadata = {"batch": batch, "batch_rows": lines}
+    key = RAW_ORDER_LINES.key
+    shop.daemon.instance.report_runless_asset_event(
+        dg.AssetMaterialization(key, partition="2026-12-07", metadata=metadata)
+    )
+
+
+def newly(shop, before):
+    return materialized(shop, COUPON_HOURS)[len(before) :]
+
+
+def test_every_hour_until_now_is_there_once(at_noon):
+    hours = COMPLETE_HOURS.get_partition_keys(current_time=at_noon.daemon.now)
+    assert hours[-1] == "2026-12-07-11:00"
+    assert sorted(materialized(at_noon, COUPON_HOURS)) == [hour for hour in hours[:-1] if hour >= "2026-12-05"]
+
+
+def test_the_schedule_and_the_sensor_ask_for_the_same_hour_and_it_is_built_once(at_noon):
+    shop, before = at_noon, materialized(at_noon, COUPON_HOURS)
+    report_lines(shop, "b1", 6_000)
+    shop.daemon.advance(timedelta(minutes=3))
+    ticks = shop.daemon.tick_sensors("order_lines_threshold_sensor")
+    # The schedule sees the run that the sensor asked for, and asks for nothing.
+    ticks += shop.daemon.tick_schedules("coupon_hours_hourly_schedule")
+    assert [len(tick.run_ids) for tick in ticks] == [1, 0]
+    assert "A run builds" in ticks[1].skip_reason
+    shop.daemon.execute_runs()
+    assert newly(shop, before).count("2026-12-07-11:00") == 1
+
+
+def test_even_if_both_runs_are_there_the_work_is_done_once(at_noon):
+    shop, before = at_noon, materialized(at_noon, COUPON_HOURS)
+    shop.daemon.advance(timedelta(minutes=3))
+    for _ in range(2):
+        shop.daemon.launch(COUPON_HOURS.key, partition="2026-12-07-11:00", tags={"platform/only-due": "true"})
+    assert len(shop.daemon.dequeue()) == 1, "one run at a time"
+    assert len(shop.daemon.execute_runs()) == 2
+    assert newly(shop, before) == ["2026-12-07-11:00"]
+
+
+@pytest.mark.parametrize(("lines", "minutes", "asks"), [(4_999, 1, False), (4_999, 11, True), (5_000, 1, True)])
+def test_few_lines_gather_until_they_are_worth_a_run_or_have_waited(at_noon, lines, minutes, asks):
+    shop = at_noon
+    report_lines(shop, "b1", lines - 10)
+    shop.daemon.tick_sensors("order_lines_threshold_sensor")
+    report_lines(shop, "b2", 10)
+    report_lines(shop, "b2", 10)  # a batch tells its lines with each of its days
+    shop.daemon.advance(timedelta(minutes=minutes))
+    (tick,) = shop.daemon.tick_sensors("order_lines_threshold_sensor")
+    assert bool(tick.run_ids) == asks
+    if asks:
+        shop.daemon.execute_runs()
+        shop.daemon.advance(timedelta(minutes=20))
+        assert shop.daemon.tick_sensors("order_lines_threshold_sensor")[0].skip_reason == "Nothing new."
+
+
+def test_an_hour_without_lines_of_its_day_is_skipped_with_the_reason(shop):
+    shop.daemon.advance(timedelta(hours=1, minutes=6))
+    (tick,) = shop.daemon.tick_schedules("coupon_hours_hourly_schedule")
+    assert "no order lines of its day yet" in tick.skip_reason

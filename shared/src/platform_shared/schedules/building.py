@@ -1,0 +1,69 @@
+"""How a run builds partitions of a series: each once, none lost, one that fails spoiling no other."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from platform_shared import clock
+from platform_shared.schedules.series import Series, newest_inputs, slots
+
+_ONLY_DUE = "platform/only-due"
+ONLY_DUE_TAGS: Mapping[str, str] = {_ONLY_DUE: "true"}
+"""Tags of runs that instigators ask for: what is up to date by then is left alone, so that it does not matter how many
+of them ask for the same. A person's run builds what the person chose."""
+
+_ROUNDS = 5
+Read = TypeVar("Read")
+
+
+class PartitionsFailedError(RuntimeError):
+    """Some partitions of a run could not be built; the others are there."""
+
+
+def build_partitions(
+    context: dg.AssetExecutionContext,
+    series: Series,
+    read: Callable[[Sequence[str]], Mapping[str, Read]],
+    write: Callable[[str, Read], Mapping[str, Any]],
+) -> Generator[Any, None, list[str]]:
+    """Builds the partitions that the run names, and announces each; `yield from` it gives those built, in order.
+
+    `read` gets the partitions at once and gives what each is made of; `write` makes one of them and gives its metadata.
+    The asset must be `skippable`: what is not due in a run with ONLY_DUE_TAGS is not announced. This is a generator,
+    though it yields nothing, since Dagster takes a function that returns for a materialization.
+
+    An input that changes while the run is at work makes it build the partitions concerned once more, so that what is
+    announced is never older than its inputs. Raises PartitionsFailedError after all others are built.
+    """
+    asked = list(context.partition_keys)
+    keys = asked
+    if _ONLY_DUE in context.run.tags:
+        keys = [slot.key for slot in slots(context.instance, series, clock.utc_now(), asked) if slot.is_due]
+        if len(keys) < len(asked):
+            context.log.info(f"{len(asked) - len(keys)} of {len(asked)} partitions are up to date, or lack an input.")
+    built: dict[str, None] = {}
+    failed: dict[str, Exception] = {}
+    for _ in range(_ROUNDS):
+        if not keys:
+            break
+        before = newest_inputs(context.instance, series, keys)
+        found = read(keys)
+        for key in keys:
+            try:
+                metadata = write(key, found[key])
+            except Exception as error:
+                context.log.error(f"Partition {key}: {error}")
+                failed[key] = error
+            else:
+                context.log_event(dg.AssetMaterialization(series.key, partition=key, metadata=metadata))
+                built[key] = None
+        after = newest_inputs(context.instance, series, keys)
+        keys = [key for key in keys if after[key] != before[key] and key not in failed]
+    if failed:
+        key, cause = next(iter(failed.items()))
+        raise PartitionsFailedError(f"{len(failed)} of {len(asked)} partitions failed; the first: {key}") from cause
+    if keys:
+        raise PartitionsFailedError(f"The inputs of {len(keys)} partitions change faster than they are read: {keys[0]}")
+    yield from ()
+    return [key for key in asked if key in built]

@@ -1,0 +1,90 @@
+"""The sensor that fills the gaps of a series: a thin shell around `healing.plan`."""
+
+import json
+from datetime import datetime
+
+import dagster as dg
+
+from platform_shared import clock
+from platform_shared.location import LOCATION_TAG
+from platform_shared.schedules.building import ONLY_DUE_TAGS
+from platform_shared.schedules.due import rows
+from platform_shared.schedules.healing import Memory, Plan, Retried, plan
+from platform_shared.schedules.requests import range_request
+from platform_shared.schedules.series import Series, slots, unfinished_runs
+
+HEALS_TAG = "platform/heals"
+"""Tag of a run that fills gaps, with the name of its job."""
+
+_VERSION = 1
+
+
+def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int = 60) -> dg.SensorDefinition:
+    """Asks for what was missed (the daemon was away, a tick or a run failed, an input came late, or changed), oldest
+    first, a bounded run at a time; running from the start.
+
+    Its runs stand behind all others in the queue. A look without anything due reads a few rows and asks for nothing.
+    """
+    tags = {
+        HEALS_TAG: series.job,
+        LOCATION_TAG: location,
+        "dagster/priority": "-1",
+        "dagster/max_retries": "0",
+        **ONLY_DUE_TAGS,
+    }
+
+    @dg.sensor(
+        name=f"{series.job.removesuffix('_job')}_gap_sensor",
+        job_name=series.job,
+        minimum_interval_seconds=look_every_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Fills partitions of {series.key.to_user_string()} that are missing or older than their inputs, "
+        "oldest first.",
+    )
+    def gap_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock.utc_now()
+        by_row = rows(slots(context.instance, series, now), series.row)
+        found = plan(
+            [slot for slot, _ in by_row.values()],
+            in_flight=unfinished_runs(context.instance, {HEALS_TAG: series.job}),
+            memory=_remembered(context.cursor),
+            limits=series.limits,
+            now=now,
+        )
+        return dg.SensorResult(
+            [range_request([key for row in run for key in by_row[row][1]], tags=tags) for run in found.runs],
+            skip_reason=None if found.runs else _why_nothing(found),
+            cursor=_cursor(found.memory),
+        )
+
+    return gap_sensor
+
+
+def _why_nothing(found: Plan) -> str:
+    if not found.due:
+        return "No gaps."
+    given_up = f", {len(found.given_up)} of them given up after retries" if found.given_up else ""
+    return f"{found.due} partitions are due, and none is to be asked for now{given_up}."
+
+
+def _cursor(memory: Memory) -> str:
+    return json.dumps(
+        {
+            "version": _VERSION,
+            "asked": memory.asked.isoformat() if memory.asked else None,
+            "retried": {key: [r.inputs, r.times, r.last.isoformat()] for key, r in memory.retried.items()},
+        },
+        sort_keys=True,
+    )
+
+
+def _remembered(cursor: str | None) -> Memory:
+    """What a cursor holds. ValueError for one of another version."""
+    if not cursor:
+        return Memory()
+    found = json.loads(cursor)
+    if found.get("version") != _VERSION:
+        raise ValueError(f"This cursor is not of version {_VERSION}. Clear it: it only bounds retries.\n{cursor[:200]}")
+    at = datetime.fromisoformat
+    retried = {key: Retried(inputs, times, at(last)) for key, (inputs, times, last) in found["retried"].items()}
+    return Memory(retried, at(found["asked"]) if found["asked"] else None)

@@ -1,0 +1,123 @@
+"""A partitioned asset that is to have no gap, and what the instance knows of its partitions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from platform_shared.partitions import business_days_of
+from platform_shared.schedules.due import NOTHING_TO_WAIT_FOR, Slot, State
+from platform_shared.schedules.healing import Limits
+
+Reads = Callable[[str], Sequence[str | None]]
+"""Partitions of an input that a partition reads; None stands for the whole of an unpartitioned one."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An asset that each partition reads in part. All of what it reads must be there before it is built."""
+
+    key: dg.AssetKey
+    reads: Reads
+
+
+@dataclass(frozen=True)
+class Series:
+    """A partitioned asset, the name of the job that builds it, and what it reads.
+
+    `reserve` is how long after its end a partition is left to the schedule's own tick: long enough for that, short
+    enough to fill in soon where it was missed. Healing fills in what is older, and what failed.
+
+    `row` gives the first dimension of a key of two, whose partitions are then asked for together; `limits` count rows.
+    """
+
+    key: dg.AssetKey
+    job: str
+    partitions: dg.PartitionsDefinition[str]
+    inputs: tuple[Input, ...] = ()
+    reserve: timedelta = timedelta(0)
+    limits: Limits = field(default_factory=Limits)
+    row: Callable[[str], str] = lambda key: key
+
+
+def same_day(key: str) -> Sequence[str]:
+    """An input by business day, for a partition of the same day."""
+    return (key,)
+
+
+def whole_table(key: str) -> Sequence[None]:
+    """An input without partitions."""
+    return (None,)
+
+
+def the_days_in(partitions: dg.TimeWindowPartitionsDefinition) -> Reads:
+    """An input by business day, for an hour, week or month: the days that lie in it or that it lies in."""
+    return lambda key: business_days_of(partitions, key)
+
+
+def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Sequence[str] | None = None) -> list[Slot]:
+    """The partitions of a series at `now` (aware), in their order, or `only` these. A few queries, whatever
+    their number.
+
+    One of the names used here is not marked public by Dagster (docs/adr/0005).
+    """
+    keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
+    states = instance.get_status_by_partition(series.key, keys, series.partitions) or {}
+    built = _newest(instance, series.key)
+    inputs = newest_inputs(instance, series, keys if only is None else only)
+    wanted = None if only is None else frozenset(only)
+    return [
+        Slot(key, built.get(key), inputs[key], state, state is not State.FAILED and _is_reserved(series, key, now))
+        for key in keys
+        if wanted is None or key in wanted
+        for state in [_state(states.get(key))]
+    ]
+
+
+def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[str]) -> dict[str, int | None]:
+    """The newest record of all that each partition reads; None for a partition of which some input is not there."""
+    found: dict[str, int | None] = dict.fromkeys(keys, NOTHING_TO_WAIT_FOR)
+    for each in series.inputs:
+        newest = _newest(instance, each.key)
+        for key in keys:
+            so_far, records = found[key], [newest.get(part) for part in each.reads(key)]
+            there = [record for record in records if record is not None]
+            complete = so_far is not None and there and len(there) == len(records)
+            found[key] = max(*there, so_far or 0) if complete else None
+    return found
+
+
+def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
+    """Runs with these tags that have not ended."""
+    return len(instance.get_runs(dg.RunsFilter(tags=tags, statuses=list(_UNFINISHED))))
+
+
+_UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+
+
+def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str | None, int]:
+    """The record of the newest materialization of each partition; under None that of the asset as a whole."""
+    newest: dict[str | None, int] = {}
+    newest.update(instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION).items())
+    whole = instance.fetch_materializations(key, limit=1).records
+    if whole:
+        newest[None] = whole[0].storage_id
+    return newest
+
+
+def _state(status: object) -> State:
+    words = {"IN_PROGRESS": State.ACTIVE, "FAILED": State.FAILED}
+    return words.get(str(getattr(status, "value", None)), State.IDLE)
+
+
+def _is_reserved(series: Series, key: str, now: datetime) -> bool:
+    if not series.reserve or not isinstance(series.partitions, dg.TimeWindowPartitionsDefinition):
+        return False
+    return now < series.partitions.time_window_for_partition_key(key).end + series.reserve

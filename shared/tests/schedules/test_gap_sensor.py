@@ -1,0 +1,241 @@
+"""Gaps in a real instance: what the sensor asks for, and what the runs make of it."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from platform_shared.partitions import BUSINESS_DAYS, BUSINESS_TIME_ZONE, COMPLETE_DAYS
+from platform_shared.schedules import (
+    ONLY_DUE_TAGS,
+    Input,
+    Limits,
+    Series,
+    build_partitions,
+    gap_healing_sensor,
+    same_day,
+)
+
+NOW = datetime(2026, 3, 3, 17, tzinfo=UTC)  # noon in New York
+MART, REPORT = dg.AssetKey("mart"), dg.AssetKey("report")
+SENSOR = "report_gap_sensor"
+
+
+class World:
+    """What happens while a partition is written, and which ones were, in order."""
+
+    def __init__(self, **limits):
+        self.written, self.broken, self.meanwhile = [], set(), lambda key: None
+        self.series = Series(
+            REPORT,
+            "report_job",
+            COMPLETE_DAYS,
+            (Input(MART, same_day),),
+            timedelta(minutes=15),
+            Limits(rest=timedelta(0), **limits),
+        )
+
+    def write(self, key, value):
+        if key in self.broken:
+            raise RuntimeError(f"no ink on {key}")
+        self.meanwhile(key)
+        self.written.append(key)
+        return {"value": value}
+
+    def location(self):
+        @dg.multi_asset(
+            specs=[dg.AssetSpec(REPORT, deps=[MART], partitions_def=COMPLETE_DAYS, skippable=True)],
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
+        def report(context: dg.AssetExecutionContext):
+            yield from build_partitions(context, self.series, lambda keys: dict.fromkeys(keys, 1), self.write)
+
+        job = dg.define_asset_job("report_job", [report])
+        schedule = dg.build_schedule_from_partitioned_job(
+            job,
+            name="report_daily_schedule",
+            hour_of_day=0,
+            minute_of_hour=5,
+            tags=dict(ONLY_DUE_TAGS),
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+        )
+        sensor = gap_healing_sensor("batch", self.series)
+        mart = dg.AssetSpec(MART, partitions_def=BUSINESS_DAYS)
+        return dg.Definitions([report, mart], jobs=[job], schedules=[schedule], sensors=[sensor])
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def daemon(world, daemon_harness):
+    return daemon_harness({"batch": world.location()}, NOW)
+
+
+def days(first, number):
+    start = datetime.fromisoformat(first)
+    return [f"{start + timedelta(days=n):%Y-%m-%d}" for n in range(number)]
+
+
+def deliver(daemon, *keys):
+    for key in keys:
+        daemon.report(MART, key)
+
+
+def heal(daemon, looks=1, **options):
+    """Looks of the sensor with their runs executed; the requests of the last look."""
+    for _ in range(looks):
+        (tick,) = daemon.tick_sensors(SENSOR)
+        daemon.execute_runs(**options)
+    return tick
+
+
+def test_what_the_daemon_missed_is_built_once_oldest_first_and_today_is_not_held_up(daemon, world):
+    deliver(daemon, *days("2026-02-25", 6))
+    heal(daemon)
+    assert world.written == days("2026-02-25", 6)
+
+    # The daemon is away from noon of 3 March to six past midnight of 8 March: one tick is left of five.
+    deliver(daemon, *days("2026-03-03", 5))
+    world.written.clear()
+    daemon.advance(datetime(2026, 3, 8, 5, 6, tzinfo=UTC) - daemon.now)
+    daemon.tick_schedules()
+    daemon.tick_sensors(SENSOR)
+    assert [run.tags.get("dagster/partition") for run in daemon.runs()[-2:]] == ["2026-03-07", None]
+    daemon.execute_runs()
+    assert world.written == ["2026-03-07", *days("2026-03-03", 4)], "today's own run first, then the gaps"
+    heal(daemon, looks=3)
+    assert len(world.written) == 5
+    assert daemon.ticks(SENSOR)[-1].skip_reason == "No gaps."
+
+
+def test_the_newest_day_is_left_to_the_schedule_for_a_while(daemon, world):
+    deliver(daemon, "2026-03-03")
+    daemon.advance(datetime(2026, 3, 4, 5, 1, tzinfo=UTC) - daemon.now)
+    assert heal(daemon).run_ids == ()
+    daemon.advance(timedelta(minutes=15))
+    heal(daemon)
+    assert world.written == ["2026-03-03"]
+
+
+def test_a_day_without_its_input_waits_for_it(daemon, world):
+    daemon.advance(datetime(2026, 3, 4, 5, 4, tzinfo=UTC) - daemon.now)
+    daemon.tick_schedules()
+    daemon.advance(timedelta(minutes=2))
+    daemon.tick_schedules()
+    (run,) = daemon.execute_runs()
+    assert (run.tags["dagster/partition"], world.written) == ("2026-03-03", [])
+    daemon.advance(timedelta(hours=3))
+    deliver(daemon, "2026-03-03")
+    heal(daemon)
+    assert world.written == ["2026-03-03"]
+
+
+def test_a_late_change_of_the_input_builds_its_day_again(daemon, world):
+    deliver(daemon, *days("2026-02-25", 3))
+    heal(daemon)
+    world.written.clear()
+    deliver(daemon, "2026-02-26")
+    heal(daemon, looks=3)
+    assert world.written == ["2026-02-26"]
+
+
+def test_a_change_while_it_is_written_is_not_lost(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    changes = ["2026-02-25"]
+    world.meanwhile = lambda key: deliver(daemon, *[changes.pop()] if key in changes else [])
+    heal(daemon, looks=3)
+    assert world.written == ["2026-02-25", "2026-02-26", "2026-02-25"]
+
+
+def test_one_day_that_cannot_be_built_spoils_no_other_and_is_given_up(daemon, world):
+    deliver(daemon, *days("2026-02-24", 5))
+    world.broken = {"2026-02-25"}
+    heal(daemon, may_fail=True)
+    assert world.written == ["2026-02-24", *days("2026-02-26", 3)]
+    for _ in range(12):
+        daemon.advance(timedelta(minutes=30))
+        tick = heal(daemon, may_fail=True)
+    assert len(daemon.runs(dg.DagsterRunStatus.FAILURE)) == 3
+    assert "1 of them given up" in tick.skip_reason
+    world.broken = set()
+    deliver(daemon, "2026-02-25")
+    heal(daemon)
+    assert world.written[-1] == "2026-02-25"
+
+
+def test_runs_are_bounded_and_one_after_another(daemon_harness):
+    world = World(per_run=2)
+    daemon = daemon_harness({"batch": world.location()}, NOW)
+    deliver(daemon, *days("2026-02-20", 5))
+    for _ in range(3):
+        daemon.tick_sensors(SENSOR)
+    assert len(daemon.runs()) == 1, "one in flight"
+    daemon.execute_runs()
+    heal(daemon, looks=3)
+    assert (world.written, len(daemon.runs())) == (days("2026-02-20", 5), 3)
+
+
+def test_the_schedule_and_the_sensor_ask_for_the_same_at_the_same_moment(daemon, world):
+    daemon.advance(datetime(2026, 3, 4, 5, 4, tzinfo=UTC) - daemon.now)
+    daemon.tick_schedules()
+    deliver(daemon, "2026-03-03")
+    daemon.advance(timedelta(minutes=15))
+    ticks = daemon.tick_all()
+    assert {tick.name for tick in ticks if tick.run_ids} == {SENSOR, "report_daily_schedule"}
+    assert len(daemon.execute_runs()) == 2
+    assert world.written == ["2026-03-03"]
+    assert heal(daemon).run_ids == ()
+    assert sorted(daemon.materialized(REPORT)) == ["2026-03-03"]
+
+
+def test_a_person_builds_what_the_person_chose(daemon, world):
+    deliver(daemon, "2026-02-25")
+    heal(daemon)
+    daemon.launch(REPORT, partition="2026-02-25")
+    daemon.execute_runs()
+    assert world.written == ["2026-02-25"] * 2
+
+
+def test_a_cursor_of_another_version_fails_the_look():
+    sensor = gap_healing_sensor("batch", World().series)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, cursor='{"version": 0}')
+        with pytest.raises(ValueError, match="Clear it"):
+            sensor(context)
+
+
+def failing_schedule(world, failures):
+    """A location whose schedule fails this many ticks."""
+    defs, left = world.location(), [None] * failures
+
+    @dg.schedule(
+        cron_schedule="5 0 * * *",
+        target=[REPORT],
+        execution_timezone=BUSINESS_TIME_ZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def fragile_daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        if left:
+            left.pop()
+            raise ConnectionError("nobody answers")
+        closed = context.scheduled_execution_time.date() - timedelta(days=1)
+        return dg.RunRequest(partition_key=closed.isoformat(), tags=ONLY_DUE_TAGS)
+
+    return dg.Definitions(assets=defs.assets, jobs=defs.jobs, sensors=defs.sensors, schedules=[fragile_daily_schedule])
+
+
+@pytest.mark.parametrize(("failures", "by_the_schedule"), [(1, True), (3, True), (99, False)])
+def test_a_failed_tick_is_not_lost(daemon_harness, world, failures, by_the_schedule):
+    """The instance tries a tick three times more; what no tick asked for is a gap."""
+    daemon = daemon_harness({"batch": failing_schedule(world, failures)}, datetime(2026, 3, 4, 5, 4, 30, tzinfo=UTC))
+    deliver(daemon, "2026-03-03")
+    daemon.advance(timedelta(minutes=1))
+    for _ in range(6):
+        daemon.tick_schedules(may_fail=True)
+    assert len(daemon.execute_runs()) == by_the_schedule
+    daemon.advance(timedelta(minutes=15))
+    heal(daemon, looks=2)
+    assert world.written == ["2026-03-03"]

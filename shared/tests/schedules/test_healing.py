@@ -1,0 +1,166 @@
+"""Any set of missing, running, failed, stale and waiting partitions: what is asked for next, and what comes of it."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platform_shared.schedules.due import Slot, State, rows
+from platform_shared.schedules.healing import Limits, Memory, Retried, plan
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NOTHING = Memory()
+
+records = st.none() | st.integers(1, 9)
+slots = st.lists(
+    st.builds(Slot, st.just(""), records, records, st.sampled_from(State), st.booleans()), max_size=30
+).map(lambda found: [Slot(f"{n:03}", s.built, s.inputs, s.state, s.reserved) for n, s in enumerate(found)])
+limits = st.builds(Limits, st.integers(1, 7), st.integers(0, 3), retries=st.integers(0, 3))
+
+
+def ask(slots, in_flight=0, memory=NOTHING, limits=Limits(), now=NOW):  # noqa: B008
+    return plan(slots, in_flight=in_flight, memory=memory, limits=limits, now=now)
+
+
+@pytest.mark.parametrize(
+    ("slot", "due"),
+    [
+        (Slot("a"), True),
+        (Slot("a", built=5), False),
+        (Slot("a", inputs=None), False),
+        (Slot("a", built=5, inputs=None), False),
+        (Slot("a", built=5, inputs=6), True),
+        (Slot("a", built=6, inputs=5), False),
+    ],
+)
+def test_due_is_what_is_missing_or_older_than_its_inputs_if_they_are_there(slot, due):
+    assert slot.is_due is due
+
+
+@given(slots, st.integers(0, 3), limits)
+def test_any_plan_keeps_the_rules(slots, in_flight, limits):
+    asked = ask(slots, in_flight, limits=limits).runs
+    by_key = {slot.key: (place, slot) for place, slot in enumerate(slots)}
+    keys = [key for run in asked for key in run]
+    assert keys == sorted({*keys}), "oldest first, none twice"
+    assert len(asked) <= max(0, limits.in_flight - in_flight)
+    for run in asked:
+        places = [by_key[key][0] for key in run]
+        assert places == list(range(places[0], places[0] + len(run))), "neighbours"
+        assert len(run) <= limits.per_run
+        for _, slot in (by_key[key] for key in run):
+            assert slot.is_due
+            assert not slot.reserved
+            assert slot.state is not State.ACTIVE
+            assert slot.state is not State.FAILED or len(run) == 1
+
+
+@given(slots, limits)
+def test_with_room_for_all_nothing_is_left_out(slots, limits):
+    room = Limits(limits.per_run, 99, retries=1 + limits.retries)
+    asked = {key for run in ask(slots, limits=room).runs for key in run}
+    assert asked == {s.key for s in slots if s.is_due and not s.reserved and s.state is not State.ACTIVE}
+
+
+@given(slots, limits, st.data())
+def test_all_that_can_be_built_is_built_once_and_what_fails_is_given_up(slots, limits, data):
+    """Look after look, runs in between: some partitions fail always, some once."""
+    slots = [s if s.state is not State.ACTIVE else Slot(s.key, s.built, s.inputs, State.IDLE) for s in slots]
+    fails = {s.key: data.draw(st.sampled_from([0, 0, 1, 99]), label=s.key) for s in slots}
+    limits = Limits(limits.per_run, 1 + limits.in_flight, retries=limits.retries)
+    due = [s.key for s in slots if s.is_due and not s.reserved]
+    failed_before = {s.key for s in slots if s.state is State.FAILED}
+    now, memory, tries, built = NOW, NOTHING, Counter(), []
+    for _ in range(len(slots) * (limits.retries + 2) + 5):
+        found = ask(slots, memory=memory, limits=limits, now=now)
+        memory = found.memory
+        now += timedelta(hours=2)
+        for key in (key for run in found.runs for key in run):
+            tries[key] += 1
+            place = next(n for n, s in enumerate(slots) if s.key == key)
+            slot = slots[place]
+            good = tries[key] > fails[key]
+            built += [key] if good else []
+            state = State.IDLE if good else State.FAILED
+            slots[place] = Slot(key, 10 if good else slot.built, slot.inputs, state)
+    most = {key: limits.retries + (key not in failed_before) for key in due}
+    assert sorted(built) == [key for key in due if fails[key] < most[key]]
+    assert all(tries[key] == min(fails[key] + 1, most[key]) for key in due)
+    assert tries.keys() <= {*due}
+
+
+def test_four_days_that_were_missed_are_one_run_oldest_first_and_today_is_left_alone():
+    days = [Slot(f"d{n}", built=1, inputs=1) for n in range(3)]
+    days += [Slot(f"d{n}") for n in range(3, 7)] + [Slot("d7", reserved=True)]
+    assert ask(days).runs == (("d3", "d4", "d5", "d6"),)
+    assert ask(days, in_flight=1).runs == ()
+
+
+def test_a_hole_divides_runs_and_so_does_their_bound():
+    days = [Slot("a"), Slot("b"), Slot("c", built=1), Slot("d"), Slot("e", state=State.ACTIVE), Slot("f")]
+    assert ask(days, limits=Limits(in_flight=9)).runs == (("a", "b"), ("d",), ("f",))
+    assert ask(days, limits=Limits(per_run=1, in_flight=2)).runs == (("a",), ("b",))
+    failed = [Slot("a"), Slot("b", state=State.FAILED), Slot("c")]
+    assert ask(failed, limits=Limits(in_flight=9)).runs == (("a",), ("b",), ("c",))
+    waits = Memory({"b": Retried(0, 1, NOW)})
+    assert ask(failed, memory=waits, limits=Limits(in_flight=9)).runs == (("a",), ("c",))
+
+
+def test_retries_are_apart_further_each_time_and_end():
+    broken, limits = (
+        [Slot("a", inputs=7, state=State.FAILED)],
+        Limits(retries=3, pause=timedelta(minutes=10), rest=timedelta(0)),
+    )
+    now, memory, asked = NOW, NOTHING, []
+    for minute in range(0, 120, 5):
+        found = ask(broken, memory=memory, limits=limits, now=now + timedelta(minutes=minute))
+        memory = found.memory
+        asked += [minute] * len(found.runs)
+    assert asked == [0, 10, 30]
+    assert found.given_up == ("a",)
+    changed = [Slot("a", inputs=8, state=State.FAILED)]
+    again = ask(changed, memory=memory, limits=limits, now=now + timedelta(hours=2))
+    assert again.runs == (("a",),)
+    assert again.memory.retried["a"] == Retried(8, 1, now + timedelta(hours=2))
+
+
+def test_one_that_waits_for_its_retry_holds_up_none():
+    days = [Slot("a", inputs=7, state=State.FAILED), Slot("b")]
+    waits = Memory({"a": Retried(7, 1, NOW)})
+    assert ask(days, memory=waits).runs == (("b",),)
+
+
+def test_inputs_that_trickle_cost_a_run_in_a_while():
+    first = ask([Slot("a")])
+    changed = [Slot("a", built=1, inputs=2)]
+    soon, later = NOW + timedelta(minutes=4), NOW + timedelta(minutes=5)
+    assert ask(changed, memory=first.memory, now=soon).runs == ()
+    assert ask(changed, memory=ask(changed, memory=first.memory, now=soon).memory, now=later).runs == (("a",),)
+
+
+def test_a_backlog_does_not_rest():
+    days, limits = [Slot("a"), Slot("b")], Limits(per_run=1)
+    first = ask(days, limits=limits)
+    assert ask([Slot("a", built=1), Slot("b")], memory=first.memory, limits=limits).runs == (("b",),)
+
+
+def test_what_was_remembered_of_a_partition_that_is_done_is_forgotten():
+    done = [Slot("a", built=8, inputs=7)]
+    assert ask(done, memory=Memory({"a": Retried(7, 1, NOW)})).memory.retried == {}
+
+
+@given(slots)
+def test_a_row_is_due_if_one_of_its_partitions_is_and_all_can_be_built(slots):
+    found = rows(slots, lambda key: key[:2])
+    assert [key for _, members in found.values() for key in members] == [slot.key for slot in slots]
+    by_key = {slot.key: slot for slot in slots}
+    for row, members in found.values():
+        parts = [by_key[key] for key in members]
+        if all(part.inputs is not None for part in parts):
+            assert row.is_due == any(part.is_due for part in parts)
+        else:
+            assert not row.is_due
+        assert (row.state is State.ACTIVE) == any(part.state is State.ACTIVE for part in parts)
+        assert row.reserved == any(part.reserved for part in parts)
