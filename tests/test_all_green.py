@@ -59,10 +59,7 @@ BUSY = """{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTE
     ...on Runs {results {jobName}}}
     partitionBackfillsOrError(status: REQUESTED) {...on PartitionBackfills {results {id}}}}"""
 
-pytestmark = [
-    pytest.mark.timeout(4 * PATIENCE_SECONDS),
-    pytest.mark.skipif(os.environ.get("PLATFORM_SOAK") != "1", reason="ten minutes: `make soak`"),
-]
+pytestmark = pytest.mark.timeout(4 * PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True)
