@@ -36,7 +36,10 @@ def on_input_change(*, at_most_every: str | None = None) -> Condition:
 
 
 def on_any_input_partition(*, at_most_every: str | None = None) -> Condition:
-    """As `on_input_change`, for an unpartitioned asset over partitioned inputs: some partition of each must exist."""
+    """As `on_input_change`, for an unpartitioned asset over partitioned inputs: some partition of each must exist.
+
+    It takes what is there and does not wait for partitions that are being built, which make one more build.
+    """
     return _refresh("on_any_input_partition", parts.some_partitions_ready(), *_pauses(at_most_every))
 
 
