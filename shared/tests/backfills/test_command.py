@@ -87,6 +87,12 @@ def test_it_builds_what_it_announced_and_says_how_far_it_is(
     assert {run.tags["dagster/priority"] for run in working.runs()} == {"-10"}
 
 
+def test_many_assets_are_one_backfill_whatever_their_names(working: DaemonHarness) -> None:
+    assets = ["marts/daily", "marts/weekly", "marts/by_department", "group:marts", "marts/daily", "marts/weekly"]
+    assert main(["backfill", *assets, "--from", "2026-03-03", "--to", "2026-03-03"]) == 0
+    assert len(working.backfills()) == 1
+
+
 def test_what_failed_is_counted_and_is_the_exit_code(
     working: DaemonHarness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ _TRIES = {"key": "dagster/max_retries", "value": "2"}
 _AUTOMATION_TAG = "dagster/from_automation_condition"
 _AT_WORK = ("REQUESTED", "CANCELING", "FAILING")
 _BACKFILL_DAEMON = "BACKFILL"
+_LONGEST_TITLE = 100
 
 _ASSETS = """{ assetNodes {
   assetKey { path } groupName isMaterializable tags { key value } repository { location { name } }
@@ -96,9 +97,12 @@ def refuse_what_is_under_way(ask: Ask, parts: Sequence[Part]) -> None:
 
 
 def launch(ask: Ask, parts: Sequence[Part], title: str) -> str:
-    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id."""
+    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id.
+
+    A title that Dagster would refuse as too long is cut.
+    """
     backfill = {
-        "title": title,
+        "title": title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…",
         "tags": [_PRIORITY, _TRIES],
         "partitionsByAssets": [
             {"assetKey": {"path": part.asset.key.split("/")}, "partitions": {"ranges": part.ranges}} for part in parts
