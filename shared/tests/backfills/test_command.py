@@ -88,7 +88,15 @@ def test_it_builds_what_it_announced_and_says_how_far_it_is(
 
 
 def test_many_assets_are_one_backfill_whatever_their_names(working: DaemonHarness) -> None:
-    assets = ["marts/daily", "marts/weekly", "marts/by_department", "group:marts", "marts/daily", "marts/weekly"]
+    assets = [
+        "marts/daily",
+        "marts/weekly",
+        "marts/by_department",
+        "group:default",
+        "marts/by_department",
+        "marts/daily",
+        "marts/weekly",
+    ]
     assert main(["backfill", *assets, "--from", "2026-03-03", "--to", "2026-03-03"]) == 0
     assert len(working.backfills()) == 1
 
