@@ -7,9 +7,9 @@ import dagster as dg
 
 from platform_shared.contracts import Contract
 from platform_shared.files import write_atomically
-from platform_shared.location import LOCATION_TAG
 from platform_shared.resources import PlatformFolders
 from platform_shared.schedules import Series
+from platform_shared.tags import LOCATION_TAG
 
 RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "0"}
 """Of runs that schedules ask for: what fails is a gap, and tried again as such."""

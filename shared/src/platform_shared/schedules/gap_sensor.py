@@ -6,12 +6,12 @@ from datetime import datetime
 import dagster as dg
 
 from platform_shared import clock
-from platform_shared.location import LOCATION_TAG
 from platform_shared.schedules.building import ONLY_DUE_TAGS
 from platform_shared.schedules.due import rows
 from platform_shared.schedules.healing import Memory, Plan, Retried, plan
 from platform_shared.schedules.requests import range_request
 from platform_shared.schedules.series import Series, slots, unfinished_runs
+from platform_shared.tags import LOCATION_TAG
 
 HEALS_TAG = "platform/heals"
 """Tag of a run that fills gaps, with the name of its job."""
