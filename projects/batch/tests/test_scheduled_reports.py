@@ -227,3 +227,22 @@ def test_an_hour_without_lines_of_its_day_is_skipped_with_the_reason(shop):
     shop.daemon.advance(timedelta(hours=1, minutes=6))
     (tick,) = shop.daemon.tick_schedules("coupon_hours_hourly_schedule")
     assert "no order lines of its day yet" in tick.skip_reason
+
+
+def test_no_range_of_the_sensor_spans_an_hour_that_failed(at_noon):
+    shop, failed = at_noon, "2026-12-07-05:00"
+    report_lines(shop, "b1", 6_000)  # the hours of the day are due again
+    shop.daemon.launch(COUPON_HOURS.key, partition=failed)
+    (run,) = shop.daemon.runs(dg.DagsterRunStatus.QUEUED)
+    shop.daemon.instance.report_run_failed(run)
+    before, spans = materialized(shop, COUPON_HOURS), []
+    for _ in range(3):
+        shop.fill("order_lines_threshold_sensor", looks=1)
+        spans.append(newly(shop, before))
+        before = materialized(shop, COUPON_HOURS)
+    hours = [hour for hour in COMPLETE_HOURS.get_partition_keys(current_time=shop.daemon.now) if hour >= "2026-12-07"]
+    assert spans == [
+        [hour for hour in hours if hour < failed],
+        [hour for hour in hours if hour > failed],
+        [],
+    ]

@@ -110,15 +110,20 @@ def order_lines_threshold_sensor(context: dg.SensorEvaluationContext) -> dg.Sens
     gathered = gather(context.instance, Gathered.of(context.cursor))
     if why_not := gathered.why_closed(WORTH_A_RUN, now):
         return dg.SensorResult(skip_reason=why_not, cursor=gathered.cursor())
-    # The hours that healing leaves alone: a day's worth.
-    hours = [replace(hour, reserved=False) for hour in slots(context.instance, COUPON_HOURS, now) if hour.reserved]
+    # The hours that healing leaves alone: a day's worth. Those that failed are healing's, and no range spans them.
+    hours = [
+        replace(hour, reserved=False)
+        for hour in slots(context.instance, COUPON_HOURS, now)
+        if hour.reserved or hour.state is State.FAILED
+    ]
     if any(hour.state is State.ACTIVE for hour in hours):
         return dg.SensorResult(skip_reason="Waits for the run that is under way.", cursor=gathered.cursor())
     runs = plan_once(hours, COUPON_HOURS.limits)
+    asked = runs[: COUPON_HOURS.limits.in_flight]
     return dg.SensorResult(
-        [range_request(run, tags=ONLY_DUE_TAGS) for run in runs],
-        skip_reason=None if runs else "No hour is due.",
-        cursor=gathered.emptied().cursor(),
+        [range_request(run, tags=ONLY_DUE_TAGS) for run in asked],
+        skip_reason=None if asked else "No hour is due.",
+        cursor=(gathered.emptied() if asked == runs else gathered).cursor(),
     )
 
 
