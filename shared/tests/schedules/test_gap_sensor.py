@@ -158,6 +158,28 @@ def test_a_change_while_it_is_written_is_not_lost(daemon, world):
     assert world.written == ["2026-02-25", "2026-02-26", "2026-02-25"]
 
 
+def test_what_is_announced_is_newer_than_its_inputs_even_if_the_run_ends_then(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    changes = ["2026-02-25"]
+    world.meanwhile = lambda key: deliver(daemon, *[changes.pop()] if key in changes else [])
+    world.reads_left = 1
+    heal(daemon, may_fail=True)
+    assert daemon.materialized(REPORT) == ["2026-02-26"], "the other was read before its change"
+    world.reads_left = None
+    daemon.advance(timedelta(minutes=10))
+    heal(daemon)
+    assert daemon.materialized(REPORT) == ["2026-02-26", "2026-02-25"]
+
+
+def test_what_changes_faster_than_it_is_read_is_not_announced(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    world.meanwhile = lambda key: deliver(daemon, "2026-02-25") if key == "2026-02-25" else None
+    daemon.tick_sensors(SENSOR)
+    (run,) = daemon.execute_runs(may_fail=True)
+    assert "inputs of 1 partitions change faster than they are read: 2026-02-25" in daemon.run_error(run.run_id)
+    assert daemon.materialized(REPORT) == ["2026-02-26"]
+
+
 def test_one_day_that_cannot_be_built_spoils_no_other_and_is_never_given_up(daemon, world):
     deliver(daemon, *days("2026-02-24", 5))
     world.broken = {"2026-02-25"}

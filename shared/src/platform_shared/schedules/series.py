@@ -88,6 +88,12 @@ def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[s
     return found
 
 
+def newest_input(instance: dg.DagsterInstance, series: Series) -> int:
+    """The newest record of any input, whatever its partition: while it is the same, so are `newest_inputs`."""
+    records = [instance.fetch_materializations(each.key, limit=1).records for each in series.inputs]
+    return max((found[0].storage_id for found in records if found), default=NOTHING_TO_WAIT_FOR)
+
+
 def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
     """Runs with these tags that have not ended."""
     return len(instance.get_runs(dg.RunsFilter(tags=tags, statuses=list(_UNFINISHED))))
