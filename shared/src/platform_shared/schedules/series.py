@@ -29,6 +29,8 @@ class Series:
     `reserve` is how long after its end a partition is left to the schedule's own tick: long enough for that, short
     enough to fill in soon where it was missed. Healing fills in what is older, and what failed.
 
+    The asset has a `pool` of its own, which keeps the schedule's run and a healing one apart.
+
     `row` gives the first dimension of a key of two, whose partitions are then asked for together; `limits` count rows.
     """
 

@@ -34,7 +34,6 @@ WORTH_A_RUN = Threshold(amount=5_000, max_wait=timedelta(minutes=10))
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
-    # One run at a time: what the second one of two that were asked for finds up to date, it leaves alone.
     pool="batch_coupon_hours",
 )
 def coupon_hours(

@@ -36,6 +36,7 @@ FEW_STORES = "most_stores_reported"
         ),
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_daily_store_sales",
 )
 def daily_store_sales(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders

@@ -40,6 +40,7 @@ DAYPART_PROFILES = Series(dg.AssetKey(["reports", "daypart_profiles"]), "daypart
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_daypart_sales",
 )
 def daypart_sales(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
@@ -88,6 +89,7 @@ daypart_sales_gap_sensor = gap_healing_sensor("batch", DAYPART_SALES)
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_daypart_profiles",
 )
 def daypart_profiles(context: dg.AssetExecutionContext, folders: PlatformFolders) -> Iterator[Any]:
     reports = folders.home().reports

@@ -23,6 +23,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_monthly_cohort_retention",
 )
 def monthly_cohort_retention(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders

@@ -23,6 +23,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_weekly_promotion_lift",
 )
 def weekly_promotion_lift(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
