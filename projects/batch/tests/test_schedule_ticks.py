@@ -123,6 +123,18 @@ def test_no_two_runs_build_one_series_at_once():
     assert len(pools) >= 7
 
 
+def test_what_no_sensor_fills_is_retried_by_its_run():
+    """A failed run of the others is a gap. Stores have both: the weekly run renews what is there."""
+    repository = defs().get_repository_def()
+    healed = {
+        sensor.name.replace("_gap_sensor", "_job")
+        for sensor in repository.sensor_defs
+        if sensor.name.endswith("_gap_sensor")
+    }
+    tries = {name: repository.get_job(name).tags["dagster/max_retries"] for name in JOBS}
+    assert tries == {name: "0" if name in healed - {"store_profiles_job"} else "2" for name in JOBS}
+
+
 def test_every_asset_says_what_it_is_and_whose():
     specs = [spec for spec in defs().resolve_all_asset_specs() if spec.key.path[0] == "reports"]
     assert len(specs) >= 12

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from batch.coupon_hours import CouponHour, read_hours, to_csv
-from batch.reporting import RUN_TAGS, report_spec, write_report
+from batch.reporting import GAP_RUN_TAGS, report_spec, write_report
 from batch.series import COUPON_HOURS
 from platform_shared import clock
 from platform_shared.contracts import RAW_ORDER_LINES
@@ -71,7 +71,7 @@ coupon_hours_job = dg.define_asset_job(
     COUPON_HOURS.job,
     [coupon_hours],
     description="Builds the coupons of an hour, or of a range of hours in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 

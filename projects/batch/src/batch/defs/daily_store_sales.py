@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from batch.reporting import RUN_TAGS, report_file, report_spec, write_report
-from batch.sales_by_store import StoreDay, read_stores, to_csv
+from batch.reporting import GAP_RUN_TAGS, report_file, report_spec, write_report
+from batch.sales_by_store import StoreDay, last_day_of_trade, read_stores, to_csv
 from batch.series import DAILY_STORE_SALES
 from platform_shared.contracts import DAILY_SALES
 from platform_shared.resources import PlatformFolders, WarehouseResource
@@ -92,7 +92,7 @@ store_sales_job = dg.define_asset_job(
     DAILY_STORE_SALES.job,
     [daily_store_sales],
     description="Builds the daily store sales of a day, or of a range of days in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 store_sales_daily_schedule = dg.build_schedule_from_partitioned_job(
