@@ -135,6 +135,14 @@ def test_what_no_sensor_fills_is_retried_by_its_run():
     assert tries == {name: "0" if name in healed - {"store_profiles_job"} else "2" for name in JOBS}
 
 
+def test_a_name_is_of_a_thing():
+    """`daily_store_sales`, not `compute_sales`."""
+    verbs = {"build", "calculate", "check", "compute", "create", "fetch", "generate", "get", "load", "make", "process"}
+    verbs |= {"read", "refresh", "run", "train", "transform", "update", "write"}
+    names = [spec.key.path[-1] for spec in defs().resolve_all_asset_specs()]
+    assert [name for name in names if name.split("_")[0] in verbs] == []
+
+
 def test_every_asset_says_what_it_is_and_whose():
     specs = [spec for spec in defs().resolve_all_asset_specs() if spec.key.path[0] == "reports"]
     assert len(specs) >= 12
