@@ -28,7 +28,7 @@ class Limits:
     def again(self, tried: "Tried") -> datetime:
         """When a partition that was asked for in vain may be asked for again."""
         doublings = min(tried.times - 1, 20)  # years of tries would be no timedelta any more
-        return tried.last + min(self.pause * 2**doublings, self.longest_pause)
+        return tried.last + min(self.pause * (1 << doublings), self.longest_pause)
 
 
 @dataclass(frozen=True)
