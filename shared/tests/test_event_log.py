@@ -1,6 +1,8 @@
 """The event log: what is written is seen in order and whole, and the status of partitions forgets nothing."""
 
 import asyncio
+import inspect
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,8 +13,10 @@ import dagster as dg
 import pytest
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
-from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+from sqlalchemy.exc import OperationalError
 
+from platform_shared import event_log
 from platform_shared.instance import PlatformPostgresStorage
 from platform_shared.postgres import DAGSTER_SCHEMA, postgres
 from platform_shared.settings import Home
@@ -205,6 +209,38 @@ def test_what_nobody_follows_waits_for_nobody(instance: dg.DagsterInstance, plat
         assert not writer.done()
 
 
+def test_who_waits_for_a_row_that_somebody_has_locked_stops_others_for_a_while_only(
+    instance: dg.DagsterInstance, platform_home: Home, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(event_log, "_LONGEST_TURN_SECONDS", 1)
+    materialized(instance, SALES)
+    with session(platform_home) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN")
+        other.execute("SELECT 1 FROM asset_keys WHERE asset_key = %s FOR UPDATE", (SALES.to_string(),))
+        stuck = pool.submit(materialized, instance, SALES)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            stuck.result(timeout=30)
+        materialized(instance, STORES)
+        other.execute("COMMIT")
+
+
+def test_a_run_has_failed_before_its_failure_is_to_be_seen(instance: dg.DagsterInstance, platform_home: Home):
+    run = instance.create_run_for_job(dg.GraphDefinition("nightly").to_job(), status=dg.DagsterRunStatus.STARTED)
+    seen: list[str] = []
+    original = instance.event_log_storage._runs.handle_run_event
+
+    def watched(*arguments: Any) -> None:
+        original(*arguments)
+        with session(platform_home) as other:
+            other.execute("SELECT count(*) FROM event_logs WHERE dagster_event_type = 'PIPELINE_FAILURE'")
+            other_sees = other.fetchone()[0]
+        seen.append(f"{instance.get_run_by_id(run.run_id).status.value}, {other_sees} events")
+
+    instance.event_log_storage._runs.handle_run_event = watched
+    instance.report_run_failed(run)
+    assert seen[0] == "FAILURE, 0 events"
+
+
 def test_a_writer_that_fails_leaves_nothing_and_blocks_nobody(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ):
@@ -253,3 +289,22 @@ def test_a_run_over_many_days_writes_its_events_in_few_transactions(instance: dg
                 "SELECT count(*), count(DISTINCT xmin::text) FROM event_logs WHERE dagster_event_type = %s", (kind,)
             )
             assert reading.fetchone() == (365, 2), kind
+
+
+def test_runs_schedules_and_events_share_the_kept_connections(instance: dg.DagsterInstance):
+    storages = [instance.run_storage, instance.event_log_storage, instance.schedule_storage]
+    assert len({id(storage._engine) for storage in storages}) == 1
+    # Assigning to a name that Dagster no longer uses would change nothing, silently.
+    for storage in (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage):
+        assert "self._engine" in inspect.getsource(storage)
+
+
+def test_a_forked_child_writes_on_a_connection_of_its_own(instance: dg.DagsterInstance):
+    materialized(instance, SALES)
+    child = multiprocessing.get_context("fork").Process(target=materialized, args=(instance, STORES))
+    child.start()
+    for _ in range(20):
+        materialized(instance, SALES)
+    child.join(30)
+    assert child.exitcode == 0
+    assert instance.has_asset_key(STORES)

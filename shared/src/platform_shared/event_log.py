@@ -8,19 +8,23 @@ says of its asset, and the status of partitions passes over events that it did n
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
 if TYPE_CHECKING:
     import dagster as dg
 
 # Any fixed number: whoever writes an event that others wait for holds this advisory lock until its commit.
 _ORDER = 7_401_002
-# A writer that is stopped in the middle of its few statements must not stop all others.
+# A writer that is stopped in the middle of its few statements, or waits for a row that somebody else has locked, must
+# not stop all others for ever. The turn itself is waited for without a limit: that is why it comes before the second.
+_LONGEST_TURN_SECONDS = 60
 _TAKE_TURN = sqlalchemy.text(
-    f"SELECT set_config('idle_in_transaction_session_timeout', '60s', true), pg_advisory_xact_lock({_ORDER})"
+    "SELECT set_config('idle_in_transaction_session_timeout', :longest, true), "
+    f"pg_advisory_xact_lock({_ORDER}), set_config('lock_timeout', :longest, true)"
 )
 # Of assets, their checks and freshness, and of runs: what conditions, sensors and retries follow. The rest of a run's
 # events (logs, steps) is read run by run, from its beginning.
@@ -34,8 +38,9 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
     there already.
     """
 
-    def __init__(self, postgres_url: str) -> None:
+    def __init__(self, postgres_url: str, runs: PostgresRunStorage) -> None:
         self._thread = threading.local()
+        self._runs = runs
         super().__init__(postgres_url, should_autocreate_tables=False)
 
     def dispose(self) -> None:
@@ -43,11 +48,17 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
         self._engine.dispose()
 
     def store_event(self, event: "dg.EventLogEntry") -> None:
-        if event.dagster_event and event.dagster_event.event_type_value.startswith(_FOLLOWED):
-            with self._in_turn():
-                super().store_event(event)
-        else:
+        happened = event.dagster_event
+        if happened is None or not happened.event_type_value.startswith(_FOLLOWED):
             super().store_event(event)
+            return
+        with self._in_turn():
+            super().store_event(event)
+            if happened.is_job_event:
+                # Dagster does so after the event is to be seen: who retries failed runs may look in between, find a run
+                # that goes on, and never look again. It does so again, which changes nothing.
+                at = datetime.fromtimestamp(event.timestamp, UTC)
+                self._runs.handle_run_event(event.run_id, happened, at)
 
     def store_event_batch(self, events: "Sequence[dg.EventLogEntry]") -> None:
         with self._in_turn():
@@ -66,7 +77,7 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
         with super()._connect() as connection:
             connection = connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
-                connection.execute(_TAKE_TURN)
+                connection.execute(_TAKE_TURN, {"longest": f"{_LONGEST_TURN_SECONDS}s"})
                 self._thread.connection = connection
                 try:
                     yield

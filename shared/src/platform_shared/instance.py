@@ -1,6 +1,7 @@
 """Dagster's instance storage on the platform's Postgres; `dagster.yaml` names it under `storage: custom:`."""
 
 import os
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,11 +25,12 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, inst_data: Any = None) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
-        self._events = PlatformEventLogStorage(postgres_url)
+        self._events = PlatformEventLogStorage(postgres_url, self._run_storage)
         kept = sqlalchemy.create_engine(
             postgres_url, isolation_level="AUTOCOMMIT", pool_size=5, max_overflow=-1, pool_pre_ping=True
         )
         self._run_storage._engine = self._schedule_storage._engine = self._events._engine = kept
+        _leave_to_the_parent(kept)
 
     @property
     def event_log_storage(self) -> PlatformEventLogStorage:
@@ -44,3 +46,15 @@ class PlatformPostgresStorage(DagsterPostgresStorage):
         server = postgres()
         with first_use(server, f"{DAGSTER_SCHEMA}.asset_daemon_asset_evaluations"):
             return cls(server.sqlalchemy_url(DAGSTER_SCHEMA), inst_data)
+
+
+def _leave_to_the_parent(engine: sqlalchemy.Engine) -> None:
+    """A forked child (`multiprocessing` in somebody's asset) makes connections of its own: two processes cannot share
+    one."""
+    reference = weakref.ref(engine)
+
+    def in_child() -> None:
+        if (engine := reference()) is not None:
+            engine.dispose(close=False)
+
+    os.register_at_fork(after_in_child=in_child)

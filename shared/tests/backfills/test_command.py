@@ -8,13 +8,14 @@ import dagster as dg
 import pytest
 
 from platform_shared.backfills import launching
+from platform_shared.backfills.launching import Progress
 from platform_shared.backfills.planning import plan
 from platform_shared.cli.commands import backfill
 from platform_shared.cli.main import main
 from platform_shared.ingestion.tags import FEED_TAG
 from platform_shared.testing.daemon import DaemonHarness
 from platform_shared.testing.graphql_server import graphql_server
-from platform_shared.webserver import WEBSERVER_VARIABLE
+from platform_shared.webserver import WEBSERVER_VARIABLE, WebserverError
 from platform_shared.why.questions import Webserver
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01")
@@ -77,13 +78,27 @@ def test_it_builds_what_it_announced_and_says_how_far_it_is(
     told = capsys.readouterr().out
     assert "marts/daily              7 partitions  2026-03-03 to 2026-03-09  in 1 run\n" in told
     assert "marts/weekly             2 partitions  2026-03-02 to 2026-03-09  in 2 runs\n" in told
-    assert "marts/by_department     14 partitions" in told
+    assert "marts/by_department     14 partitions  2026-03-03|BAKERY to 2026-03-09|DELI  in 2 runs\n" in told
     assert "raw/order_lines" not in told
     assert "0 of 23 built" in told
     assert "23 of 23 built; done" in told
     assert working.materialized(dg.AssetKey(["marts", "daily"])) == [f"2026-03-0{day}" for day in range(3, 10)]
     assert sorted(working.materialized(dg.AssetKey(["marts", "weekly"]))) == ["2026-03-02", "2026-03-09"]
     assert {run.tags["dagster/priority"] for run in working.runs()} == {"-10"}
+
+
+def test_many_assets_are_one_backfill_whatever_their_names(working: DaemonHarness) -> None:
+    assets = [
+        "marts/daily",
+        "marts/weekly",
+        "marts/by_department",
+        "group:default",
+        "marts/by_department",
+        "marts/daily",
+        "marts/weekly",
+    ]
+    assert main(["backfill", *assets, "--from", "2026-03-03", "--to", "2026-03-03"]) == 0
+    assert len(working.backfills()) == 1
 
 
 def test_what_failed_is_counted_and_is_the_exit_code(
@@ -104,11 +119,16 @@ def test_a_preview_starts_nothing(platform: DaemonHarness, capsys: pytest.Captur
 
 
 def test_a_second_one_of_the_same_asset_is_refused_while_the_first_is_at_work(
-    platform: DaemonHarness, capsys: pytest.CaptureFixture[str]
+    platform: DaemonHarness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = Webserver(os.environ[WEBSERVER_VARIABLE])
+    url = os.environ[WEBSERVER_VARIABLE]
+    ask = Webserver(url)
     parts = plan(launching.assets(ask), ["marts/daily"], "2026-03-03", "2026-03-04")
+    # As the web page launches one.
+    monkeypatch.setattr(launching, "_PRIORITY", {"key": "user", "value": "ann"})
     id_ = launching.launch(ask, parts, "by hand")
+    monkeypatch.undo()
+    monkeypatch.setenv(WEBSERVER_VARIABLE, url)
     assert main(["backfill", "all", "--from", "2026-03-05", "--to", "2026-03-06"]) == 1
     assert f"Backfill {id_} is at work on marts/daily" in capsys.readouterr().err
     assert main(["backfill", "marts/weekly", "--from", "2026-03-02", "--to", "2026-03-02", "--preview"]) == 0
@@ -136,3 +156,48 @@ def test_without_a_daemon_it_says_what_to_start(
     monkeypatch.delenv(WEBSERVER_VARIABLE, raising=False)
     assert main(["backfill", "marts/daily", "--from", "2026-03-03", "--to", "2026-03-03"]) == 1
     assert "make dev" in capsys.readouterr().err
+
+
+def state(**changed: object) -> Progress:
+    known = {"status": "REQUESTED", "targeted": 7, "built": 2, "under_way": 0, "failed": {}, "queued": 0}
+    return Progress(**{**known, "daemon_seen_at": 1000.0, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("progress", "told"),
+    [
+        (state(under_way=3, queued=2), "2 of 7 built; 3 under way; 2 runs wait in the queue"),
+        (state(daemon_seen_at=800.0), "2 of 7 built; no daemon works on backfills"),
+        (state(daemon_seen_at=None), "no daemon works on backfills: is `make dev` (or dagster-daemon) running?"),
+        (state(status="CANCELED"), "2 of 7 built; canceled"),
+    ],
+)
+def test_it_says_what_it_waits_for(progress: Progress, told: str) -> None:
+    assert told in backfill.how_far(progress, 1001.0)
+
+
+def test_a_webserver_that_is_restarted_ends_nothing(
+    platform: DaemonHarness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(
+        [WebserverError("gone"), state(), WebserverError("gone"), state(status="COMPLETED_SUCCESS", built=7)]
+    )
+
+    def progress(ask: launching.Ask, id_: str) -> Progress:
+        answer = next(answers)
+        if isinstance(answer, WebserverError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(launching, "progress", progress)
+    assert backfill.follow(lambda *_: {}, "abc", pause=lambda: None) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "7 of 7 built; done"
+
+
+def test_a_webserver_that_stays_away_is_told_and_the_backfill_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def progress(ask: launching.Ask, id_: str) -> Progress:
+        raise WebserverError("No answer.")
+
+    monkeypatch.setattr(launching, "progress", progress)
+    with pytest.raises(WebserverError, match="Backfill abc goes on without it"):
+        backfill.follow(lambda *_: {}, "abc", pause=lambda: None)

@@ -1,5 +1,6 @@
 """What a person writes, and what is built of it."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -104,6 +105,10 @@ def test_all_takes_every_asset_that_can_be_built_and_a_group_its_own():
 def test_runs_follow_the_backfill_policy():
     week = [ASSETS["marts/daily_sales"], ASSETS["marts/weekly_sales"], ASSETS["marts/hourly_sales"]]
     assert [Part(each, tuple("abcdefghijk")).runs for each in week] == [1, 11, 2]
+    (both,) = plan(ASSETS, ["marts/by_department"], "2026-03-03", "2026-03-09")
+    assert (len(both.partitions), both.runs) == (21, 21), "three departments, a run a day"
+    single = replace(both, asset=replace(both.asset, at_once=None))
+    assert single.runs == 3
 
 
 @given(first=st.dates(FIRST, LAST), last=st.dates(FIRST, LAST))

@@ -14,14 +14,19 @@ Ask = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 _PRIORITY = {"key": "dagster/priority", "value": "-10"}
 _TRIES = {"key": "dagster/max_retries", "value": "2"}
 
+_AUTOMATION_TAG = "dagster/from_automation_condition"
+_AT_WORK = ("REQUESTED", "CANCELING", "FAILING")
+_BACKFILL_DAEMON = "BACKFILL"
+_LONGEST_TITLE = 100
+
 _ASSETS = """{ assetNodes {
   assetKey { path } groupName isMaterializable tags { key value } repository { location { name } }
   backfillPolicy { maxPartitionsPerRun policyType }
   partitionKeysByDimension { name type partitionKeys }
 } }"""
 
-_UNDER_WAY = """{ partitionBackfillsOrError(status: REQUESTED) { __typename
-  ... on PartitionBackfills { results { id assetSelection { path } tags { key value } } } } }"""
+_UNDER_WAY = """{ partitionBackfillsOrError(limit: 100) { __typename
+  ... on PartitionBackfills { results { id status assetSelection { path } tags { key value } } } } }"""
 
 _LAUNCH = """mutation Launch($backfill: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $backfill) {
   __typename
@@ -32,7 +37,10 @@ _LAUNCH = """mutation Launch($backfill: LaunchBackfillParams!) { launchPartition
   ... on PartitionKeysNotFoundError { message }
 } }"""
 
-_PROGRESS = """query Progress($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
+_PROGRESS = """query Progress($id: String!) {
+  runsOrError(filter: {statuses: [QUEUED], tags: [{key: "dagster/backfill", value: $id}]}) { ... on Runs { count } }
+  instance { daemonHealth { allDaemonStatuses { daemonType lastHeartbeatTime } } }
+  partitionBackfillOrError(backfillId: $id) { __typename
   ... on BackfillNotFoundError { message }
   ... on PythonError { message }
   ... on PartitionBackfill { status error { message }
@@ -44,18 +52,23 @@ _PROGRESS = """query Progress($id: String!) { partitionBackfillOrError(backfillI
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a backfill is, in partitions of all its assets. `failed`: how many, by asset."""
+    """How far a backfill is, in partitions of all its assets. `failed`: how many, by asset.
+
+    `queued`: its runs that wait. `daemon_seen_at`: when the daemon that works on backfills said so last, epoch seconds.
+    """
 
     status: str
     targeted: int
     built: int
     under_way: int
     failed: Mapping[str, int]
+    queued: int
+    daemon_seen_at: float | None
     error: str | None = None
 
     @property
     def is_over(self) -> bool:
-        return self.status not in ("REQUESTED", "CANCELING", "FAILING")
+        return self.status not in _AT_WORK
 
     @property
     def is_good(self) -> bool:
@@ -68,19 +81,28 @@ def assets(ask: Ask) -> dict[str, Asset]:
 
 
 def refuse_what_is_under_way(ask: Ask, parts: Sequence[Part]) -> None:
-    """Two backfills of one asset would build its partitions twice. Raises BackfillError."""
+    """Two backfills of one asset would build its partitions twice. Raises BackfillError.
+
+    Those of automation are let pass: they are short, and there is one for every few late files.
+    """
     wanted = {part.asset.key for part in parts}
     for backfill in ask(_UNDER_WAY, {})["partitionBackfillsOrError"].get("results", []):
         both = wanted & {"/".join(key["path"]) for key in backfill["assetSelection"] or []}
-        by_hand = any(tag["key"] == _PRIORITY["key"] for tag in backfill["tags"])
-        if both and by_hand:
-            raise BackfillError(f"Backfill {backfill['id']} is at work on {', '.join(sorted(both))}.")
+        automatic = any(tag["key"] == _AUTOMATION_TAG for tag in backfill["tags"])
+        if both and backfill["status"] in _AT_WORK and not automatic:
+            raise BackfillError(
+                f"Backfill {backfill['id']} is at work on {', '.join(sorted(both))}; wait for it, or cancel it on the "
+                "page's Runs."
+            )
 
 
 def launch(ask: Ask, parts: Sequence[Part], title: str) -> str:
-    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id."""
+    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id.
+
+    A title that Dagster would refuse as too long is cut.
+    """
     backfill = {
-        "title": title,
+        "title": title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…",
         "tags": [_PRIORITY, _TRIES],
         "partitionsByAssets": [
             {"assetKey": {"path": part.asset.key.split("/")}, "partitions": {"ranges": part.ranges}} for part in parts
@@ -94,7 +116,8 @@ def launch(ask: Ask, parts: Sequence[Part], title: str) -> str:
 
 def progress(ask: Ask, backfill: str) -> Progress:
     """How far it is now."""
-    answer = ask(_PROGRESS, {"id": backfill})["partitionBackfillOrError"]
+    data = ask(_PROGRESS, {"id": backfill})
+    answer = data["partitionBackfillOrError"]
     if "status" not in answer:
         raise BackfillError(answer.get("message", answer["__typename"]))
     counts = [
@@ -107,6 +130,15 @@ def progress(ask: Ask, backfill: str) -> Progress:
         built=sum(each["numPartitionsMaterialized"] for each in counts),
         under_way=sum(each["numPartitionsInProgress"] for each in counts),
         failed={key: number for key, number in failed.items() if number},
+        queued=data["runsOrError"].get("count", 0),
+        daemon_seen_at=next(
+            (
+                daemon["lastHeartbeatTime"]
+                for daemon in data["instance"]["daemonHealth"]["allDaemonStatuses"]
+                if daemon["daemonType"] == _BACKFILL_DAEMON
+            ),
+            None,
+        ),
         error=(answer["error"] or {}).get("message"),
     )
 

@@ -50,8 +50,13 @@ class Part:
 
     @property
     def runs(self) -> int:
-        """How many runs its BackfillPolicy makes of them, if the asset is built by itself."""
-        return 1 if self.asset.at_once is None else ceil(len(self.partitions) / self.asset.at_once)
+        """How many runs its BackfillPolicy makes of them, if the asset is built by itself.
+
+        Of two dimensions Dagster takes the keys of the smaller one apart, whatever the policy says.
+        """
+        sizes = [len({key.split("|")[n] for key in self.partitions}) for n in range(len(self.asset.dimensions))]
+        along = max(sizes)
+        return len(self.partitions) // along * (1 if self.asset.at_once is None else ceil(along / self.asset.at_once))
 
     @property
     def ranges(self) -> list[dict[str, str]]:

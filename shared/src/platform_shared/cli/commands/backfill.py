@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 HELP = "build partitions of assets again, e.g. `platform backfill marts/daily_sales --from 2026-03-01 --to 2026-03-07`"
 
 _LOOK_EVERY_SECONDS = 2.0
+_MOST_UNANSWERED = 60
+# The daemon says that it is there every half minute.
+_SILENT_SECONDS = 120.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,26 +68,44 @@ def preview(parts: "Sequence[Part]") -> list[str]:
 
 
 def follow(ask: "Ask", backfill: str, pause: Callable[[], object]) -> int:
-    """Says how far it is whenever that changes, until it is over; 0 if all was built, else 1."""
-    from platform_shared.backfills.launching import progress
+    """Says how far it is whenever that changes, until it is over; 0 if all was built, else 1.
 
-    told = None
+    A webserver that does not answer for a while (it is restarted) ends nothing; raises WebserverError after many tries.
+    """
+    from platform_shared import clock
+    from platform_shared.backfills.launching import progress
+    from platform_shared.webserver import WebserverError
+
+    told, unanswered = "", 0
     while True:
-        now = progress(ask, backfill)
-        if now != told:
-            print(_how_far(now), flush=True)
-            told = now
-        if now.is_over:
-            return 0 if now.is_good else 1
+        try:
+            now = progress(ask, backfill)
+        except WebserverError as error:
+            unanswered += 1
+            if unanswered > _MOST_UNANSWERED:
+                raise WebserverError(f"{error} Backfill {backfill} goes on without it; see the page's Runs.") from None
+        else:
+            unanswered = 0
+            text = how_far(now, clock.utc_now().timestamp())
+            if text != told:
+                print(text, flush=True)
+                told = text
+            if now.is_over:
+                return 0 if now.is_good else 1
         pause()
 
 
-def _how_far(progress: "Progress") -> str:
+def how_far(progress: "Progress", now: float) -> str:
+    """One line; `now` in epoch seconds."""
     parts = [f"{progress.built} of {progress.targeted} built"]
     if progress.under_way:
         parts.append(f"{progress.under_way} under way")
+    if progress.queued:
+        parts.append(f"{progress.queued} run{'s wait' if progress.queued > 1 else ' waits'} in the queue")
     for asset, number in progress.failed.items():
         parts.append(f"{number} of {asset} failed (`platform why {asset}` says why)")
     if progress.is_over:
         parts.append("done" if progress.is_good else progress.status.lower().replace("_", " "))
+    elif progress.daemon_seen_at is None or now - progress.daemon_seen_at > _SILENT_SECONDS:
+        parts.append("no daemon works on backfills: is `make dev` (or dagster-daemon) running?")
     return "; ".join(parts) + (f": {progress.error}" if progress.error else "")
