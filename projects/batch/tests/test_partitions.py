@@ -91,6 +91,20 @@ def test_all_stores_are_built_weekly_in_one_run(shop):
     assert shop.daemon.materialized(STORE_PROFILES.key) == ["31", "367", "406"]
 
 
+def test_a_weekly_run_of_the_stores_that_fails_is_tried_again(shop):
+    """What it renews is there, and so no gap."""
+    shop.daemon.instance.add_dynamic_partitions(STORES_NAME, ["31"])
+    shop.fill("store_profiles_gap_sensor")
+    shop.daemon.advance(timedelta(days=7))
+    shop.daemon.tick_schedules("store_profiles_weekly_schedule")
+    shop.daemon.tick_sensors("store_profiles_gap_sensor")
+    (run,) = shop.daemon.runs(dg.DagsterRunStatus.QUEUED)
+    shop.daemon.instance.report_run_failed(run)
+    assert len(shop.daemon.tick_retries()) == 1
+    shop.daemon.execute_runs()
+    assert shop.daemon.materialized(STORE_PROFILES.key) == ["31", "31"]
+
+
 def automate(shop, minutes=4):
     """Runs of the sensor that fills gaps and of the one that follows conditions."""
     shop.daemon.advance(timedelta(minutes=5))

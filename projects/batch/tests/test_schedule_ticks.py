@@ -1,5 +1,6 @@
 """When the schedules tick, on days of 23, 24 and 25 hours: each partition is asked for exactly once."""
 
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ import pytest
 from batch.definitions import defs
 from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, HOUSEHOLD_SPEND, PROMOTION_LIFT, RAW_ORDER_LINES
 from platform_shared.partitions import BUSINESS_TIME_ZONE, COMPLETE_HOURS
+from platform_shared.schedules import Series
 
 SCHEDULES = {
     "store_sales_daily_schedule": "5 0 * * *",
@@ -104,6 +106,41 @@ def test_every_job_builds_what_it_is_named_for():
     jobs = [job for job in defs().get_repository_def().get_all_jobs() if not job.name.startswith("__")]
     built = {job.name: {key.path[-1] for key in job.asset_layer.selected_asset_keys} for job in jobs}
     assert built == JOBS
+
+
+def all_series():
+    """Every series that a module of this location has, by its asset."""
+    defs()
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "batch"]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Series)]
+    return {series.key: series for series in found}
+
+
+def test_no_two_runs_build_one_series_at_once():
+    assets = defs().get_repository_def().assets_defs_by_key
+    pools = {key.path[-1]: assets[key].op.pool for key in all_series()}
+    assert pools == {name: f"batch_{name}" for name in pools}
+    assert len(pools) >= 7
+
+
+def test_what_no_sensor_fills_is_retried_by_its_run():
+    """A failed run of the others is a gap. Stores have both: the weekly run renews what is there."""
+    repository = defs().get_repository_def()
+    healed = {
+        sensor.name.replace("_gap_sensor", "_job")
+        for sensor in repository.sensor_defs
+        if sensor.name.endswith("_gap_sensor")
+    }
+    tries = {name: repository.get_job(name).tags["dagster/max_retries"] for name in JOBS}
+    assert tries == {name: "0" if name in healed - {"store_profiles_job"} else "2" for name in JOBS}
+
+
+def test_a_name_is_of_a_thing():
+    """`daily_store_sales`, not `compute_sales`."""
+    verbs = {"build", "calculate", "check", "compute", "create", "fetch", "generate", "get", "load", "make", "process"}
+    verbs |= {"read", "refresh", "run", "train", "transform", "update", "write"}
+    names = [spec.key.path[-1] for spec in defs().resolve_all_asset_specs()]
+    assert [name for name in names if name.split("_")[0] in verbs] == []
 
 
 def test_every_asset_says_what_it_is_and_whose():

@@ -8,10 +8,12 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
+from batch.defs import daily_store_sales as defs
+from batch.sales_by_store import to_csv
 from batch.series import COUPON_HOURS, DAILY_STORE_SALES, MONTHLY_COHORT_RETENTION, WEEKLY_PROMOTION_LIFT
 from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, PROMOTION_LIFT, RAW_ORDER_LINES
 from platform_shared.partitions import COMPLETE_HOURS
-from platform_shared.testing.daemon import DaemonError
+from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
 
 from .conftest import ALL_DAYS, FIRST, LAST, days
 
@@ -60,17 +62,45 @@ def test_four_days_without_the_daemon(shop):
     assert materialized(shop, DAILY_STORE_SALES) == [*built, *missed]
 
 
+def look_again(shop, day):
+    """A run of a day that is up to date, or was when the run was asked for; its verdict on the file, if it has one."""
+    run = shop.daemon.launch(DAILY_STORE_SALES.key, partition=day.isoformat(), tags=dict(ONLY_DUE_TAGS))
+    shop.daemon.dequeue()
+    return shop.daemon.execute(run, may_fail=True)
+
+
 def test_a_file_that_does_not_hold_what_the_mart_holds_fails_its_check(shop):
     shop.arrives(DAILY_SALES, *days(FIRST, FIRST))
     shop.fill("store_sales_gap_sensor")
     # Nobody announces this change, so the file stays what it is.
     shop.change(f"UPDATE lake.marts.daily_sales SET sales_value = 0 WHERE business_date = DATE '{FIRST}'")
-    tags = {"platform/only-due": "true"}
-    run = shop.daemon.launch(DAILY_STORE_SALES.key, partition=FIRST.isoformat(), tags=tags)
-    shop.daemon.dequeue()
-    with pytest.raises(DaemonError, match="adds_up_to_the_mart"):
-        shop.daemon.execute(run)
+    assert "adds_up_to_the_mart" in shop.daemon.run_error(look_again(shop, FIRST).run_id)
     assert not shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart").passed
+
+
+def test_a_file_that_was_not_written_as_it_was_read_fails_its_check(shop, monkeypatch):
+    monkeypatch.setattr(defs, "to_csv", lambda stores: to_csv(stores[1:]))
+    shop.arrives(DAILY_SALES, FIRST)
+    shop.fill("store_sales_gap_sensor", looks=1, may_fail=True)
+    check = shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart")
+    assert (check.passed, check.metadata["days"].value) == (False, FIRST.isoformat())
+
+
+@pytest.mark.parametrize("is_built", [False, True], ids=["built", "left alone"])
+def test_a_late_file_while_a_day_is_built_is_no_alarm(shop, monkeypatch, is_built):
+    """The mart changes after the build has read it, or has found nothing to do."""
+    shop.arrives(DAILY_SALES, FIRST)
+    if is_built:
+        shop.fill("store_sales_gap_sensor")
+
+    def building(*arguments):
+        yield from build_partitions(*arguments)
+        shop.change(f"UPDATE lake.marts.daily_sales SET sales_value = 0 WHERE business_date = DATE '{FIRST}'")
+        shop.arrives(DAILY_SALES, FIRST)
+
+    monkeypatch.setattr(defs, "build_partitions", building)
+    assert look_again(shop, FIRST).status is dg.DagsterRunStatus.SUCCESS
+    assert shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart").passed
 
 
 def test_a_day_on_which_few_stores_reported_is_told_and_blocks_nothing(shop):
@@ -79,6 +109,28 @@ def test_a_day_on_which_few_stores_reported_is_told_and_blocks_nothing(shop):
     shop.fill("store_sales_gap_sensor")
     check = shop.daemon.check(DAILY_STORE_SALES.key, "most_stores_reported")
     assert (check.passed, check.blocking, check.metadata["days"].value) == (False, False, LAST.isoformat())
+
+
+@pytest.mark.parametrize("closed_before", [0, 2])
+def test_a_run_of_one_day_compares_it_with_the_last_day_of_trade(shop, closed_before):
+    """As the schedule asks for it, also after days without trade."""
+    shop.change(f"DELETE FROM lake.marts.daily_sales WHERE business_date = DATE '{LAST}' AND store_id > 300")
+    shop.change(
+        f"DELETE FROM lake.marts.daily_sales WHERE business_date < DATE '{LAST}' "
+        f"AND business_date >= DATE '{LAST}' - {closed_before}"
+    )
+    told = []
+    for day in (LAST - timedelta(days=4), LAST):
+        shop.arrives(DAILY_SALES, day)
+        look_again(shop, day)
+        told.append(shop.daemon.check(DAILY_STORE_SALES.key, "most_stores_reported").metadata["days"].value)
+    assert told == ["none", LAST.isoformat()]
+
+
+def test_the_first_day_of_trade_has_none_before_it(shop):
+    shop.arrives(DAILY_SALES, FIRST)
+    shop.fill("store_sales_gap_sensor")
+    assert shop.daemon.check(DAILY_STORE_SALES.key, "most_stores_reported").passed
 
 
 def test_weekly_promotion_lift_is_what_the_mart_says_and_more(shop):
@@ -227,3 +279,22 @@ def test_an_hour_without_lines_of_its_day_is_skipped_with_the_reason(shop):
     shop.daemon.advance(timedelta(hours=1, minutes=6))
     (tick,) = shop.daemon.tick_schedules("coupon_hours_hourly_schedule")
     assert "no order lines of its day yet" in tick.skip_reason
+
+
+def test_no_range_of_the_sensor_spans_an_hour_that_failed(at_noon):
+    shop, failed = at_noon, "2026-12-07-05:00"
+    report_lines(shop, "b1", 6_000)  # the hours of the day are due again
+    shop.daemon.launch(COUPON_HOURS.key, partition=failed)
+    (run,) = shop.daemon.runs(dg.DagsterRunStatus.QUEUED)
+    shop.daemon.instance.report_run_failed(run)
+    before, spans = materialized(shop, COUPON_HOURS), []
+    for _ in range(3):
+        shop.fill("order_lines_threshold_sensor", looks=1)
+        spans.append(newly(shop, before))
+        before = materialized(shop, COUPON_HOURS)
+    hours = [hour for hour in COMPLETE_HOURS.get_partition_keys(current_time=shop.daemon.now) if hour >= "2026-12-07"]
+    assert spans == [
+        [hour for hour in hours if hour < failed],
+        [hour for hour in hours if hour > failed],
+        [],
+    ]

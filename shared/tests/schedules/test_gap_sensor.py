@@ -26,6 +26,7 @@ class World:
 
     def __init__(self, **limits):
         self.written, self.broken, self.meanwhile = [], set(), lambda key: None
+        self.reads_left = None  # reads before the warehouse is away; None for no end
         self.series = Series(
             REPORT,
             "report_job",
@@ -34,6 +35,13 @@ class World:
             timedelta(minutes=15),
             Limits(rest=timedelta(0), **limits),
         )
+
+    def read(self, keys):
+        if self.reads_left is not None:
+            self.reads_left -= 1
+            if self.reads_left < 0:
+                raise ConnectionError("no warehouse")
+        return dict.fromkeys(keys, 1)
 
     def write(self, key, value):
         if key in self.broken:
@@ -46,9 +54,10 @@ class World:
         @dg.multi_asset(
             specs=[dg.AssetSpec(REPORT, deps=[MART], partitions_def=COMPLETE_DAYS, skippable=True)],
             backfill_policy=dg.BackfillPolicy.single_run(),
+            pool="batch_report",
         )
         def report(context: dg.AssetExecutionContext):
-            yield from build_partitions(context, self.series, lambda keys: dict.fromkeys(keys, 1), self.write)
+            yield from build_partitions(context, self.series, self.read, self.write)
 
         job = dg.define_asset_job("report_job", [report])
         schedule = dg.build_schedule_from_partitioned_job(
@@ -150,7 +159,29 @@ def test_a_change_while_it_is_written_is_not_lost(daemon, world):
     assert world.written == ["2026-02-25", "2026-02-26", "2026-02-25"]
 
 
-def test_one_day_that_cannot_be_built_spoils_no_other_and_is_given_up(daemon, world):
+def test_what_is_announced_is_newer_than_its_inputs_even_if_the_run_ends_then(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    changes = ["2026-02-25"]
+    world.meanwhile = lambda key: deliver(daemon, *[changes.pop()] if key in changes else [])
+    world.reads_left = 1
+    heal(daemon, may_fail=True)
+    assert daemon.materialized(REPORT) == ["2026-02-26"], "the other was read before its change"
+    world.reads_left = None
+    daemon.advance(timedelta(minutes=10))
+    heal(daemon)
+    assert daemon.materialized(REPORT) == ["2026-02-26", "2026-02-25"]
+
+
+def test_what_changes_faster_than_it_is_read_is_not_announced(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    world.meanwhile = lambda key: deliver(daemon, "2026-02-25") if key == "2026-02-25" else None
+    daemon.tick_sensors(SENSOR)
+    (run,) = daemon.execute_runs(may_fail=True)
+    assert "inputs of 1 partitions change faster than they are read: 2026-02-25" in daemon.run_error(run.run_id)
+    assert daemon.materialized(REPORT) == ["2026-02-26"]
+
+
+def test_one_day_that_cannot_be_built_spoils_no_other_and_is_never_given_up(daemon, world):
     deliver(daemon, *days("2026-02-24", 5))
     world.broken = {"2026-02-25"}
     heal(daemon, may_fail=True)
@@ -158,12 +189,48 @@ def test_one_day_that_cannot_be_built_spoils_no_other_and_is_given_up(daemon, wo
     for _ in range(12):
         daemon.advance(timedelta(minutes=30))
         tick = heal(daemon, may_fail=True)
-    assert len(daemon.runs(dg.DagsterRunStatus.FAILURE)) == 3
-    assert "1 of them given up" in tick.skip_reason
+    assert len(daemon.runs(dg.DagsterRunStatus.FAILURE)) == 5
+    assert "1 partitions are due" in tick.skip_reason
+    assert "tried again: 2026-02-25 after 2026-03-0" in tick.skip_reason
+    # The ink is there again; its input stays as it was.
+    world.broken = set()
+    daemon.advance(timedelta(days=1))
+    heal(daemon)
+    assert world.written[-1] == "2026-02-25"
+
+
+def test_a_changed_input_is_tried_at_once(daemon, world):
+    deliver(daemon, "2026-02-25")
+    world.broken = {"2026-02-25"}
+    heal(daemon, may_fail=True)
+    assert "2026-02-25 after" in heal(daemon).skip_reason
     world.broken = set()
     deliver(daemon, "2026-02-25")
     heal(daemon)
-    assert world.written[-1] == "2026-02-25"
+    assert world.written == ["2026-02-25"]
+
+
+def test_a_range_that_died_together_is_tried_again_in_halves(daemon, world):
+    deliver(daemon, *days("2026-02-23", 6))
+    world.reads_left = 0
+    heal(daemon, may_fail=True)
+    daemon.advance(timedelta(minutes=10))
+    world.reads_left = None
+    heal(daemon, looks=3)
+    assert world.written == days("2026-02-23", 6)
+    assert len(daemon.runs()) == 3
+
+
+def test_a_canceled_run_is_a_try_that_failed(daemon, world):
+    deliver(daemon, *days("2026-02-25", 2))
+    (tick,) = daemon.tick_sensors(SENSOR)
+    daemon.cancel(*tick.run_ids)
+    again = heal(daemon)
+    assert (again.run_ids, world.written) == ((), [])
+    assert "2026-02-25 after 2026-03-03 17:1" in again.skip_reason
+    daemon.advance(timedelta(minutes=10))
+    heal(daemon, looks=2)
+    assert world.written == days("2026-02-25", 2)
 
 
 def test_runs_are_bounded_and_one_after_another(daemon_harness):
@@ -179,16 +246,20 @@ def test_runs_are_bounded_and_one_after_another(daemon_harness):
 
 
 def test_the_schedule_and_the_sensor_ask_for_the_same_at_the_same_moment(daemon, world):
+    deliver(daemon, "2026-02-25")
+    heal(daemon)  # Dagster knows a pool once its queue has seen a run of it
+    world.written.clear()
     daemon.advance(datetime(2026, 3, 4, 5, 4, tzinfo=UTC) - daemon.now)
     daemon.tick_schedules()
     deliver(daemon, "2026-03-03")
     daemon.advance(timedelta(minutes=15))
     ticks = daemon.tick_all()
     assert {tick.name for tick in ticks if tick.run_ids} == {SENSOR, "report_daily_schedule"}
+    assert len(daemon.dequeue()) == 1, "the pool keeps two runs apart"
     assert len(daemon.execute_runs()) == 2
     assert world.written == ["2026-03-03"]
     assert heal(daemon).run_ids == ()
-    assert sorted(daemon.materialized(REPORT)) == ["2026-03-03"]
+    assert daemon.materialized(REPORT) == ["2026-02-25", "2026-03-03"]
 
 
 def test_a_person_builds_what_the_person_chose(daemon, world):

@@ -1,23 +1,41 @@
 """Any set of missing, running, failed, stale and waiting partitions: what is asked for next, and what comes of it."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from platform_shared.schedules.due import Slot, State, rows
-from platform_shared.schedules.healing import Limits, Memory, Retried, plan
+from platform_shared.schedules.healing import Limits, Memory, Tried, plan, plan_once
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOTHING = Memory()
 
 records = st.none() | st.integers(1, 9)
-slots = st.lists(
-    st.builds(Slot, st.just(""), records, records, st.sampled_from(State), st.booleans()), max_size=30
-).map(lambda found: [Slot(f"{n:03}", s.built, s.inputs, s.state, s.reserved) for n, s in enumerate(found)])
-limits = st.builds(Limits, st.integers(1, 7), st.integers(0, 3), retries=st.integers(0, 3))
+
+
+def in_order(slot, most=30):
+    """Partitions in their order, each any of these."""
+    return st.lists(slot, max_size=most).map(lambda found: [replace(s, key=f"{n:03}") for n, s in enumerate(found)])
+
+
+slots = in_order(st.builds(Slot, st.just(""), records, records, st.sampled_from(State), st.booleans()))
+mostly_due = in_order(
+    st.builds(
+        Slot,
+        st.just(""),
+        st.sampled_from([None, None, None, 2]),
+        st.sampled_from([1, 3, 3, None]),
+        st.sampled_from([State.IDLE, State.IDLE, State.FAILED]),
+        st.sampled_from([False, False, False, True]),
+    ),
+    20,
+)
+limits = st.builds(Limits, st.integers(1, 7), st.integers(0, 3))
 
 
 def ask(slots, in_flight=0, memory=NOTHING, limits=Limits(), now=NOW):  # noqa: B008
@@ -54,41 +72,42 @@ def test_any_plan_keeps_the_rules(slots, in_flight, limits):
             assert slot.is_due
             assert not slot.reserved
             assert slot.state is not State.ACTIVE
-            assert slot.state is not State.FAILED or len(run) == 1
+        assert len({by_key[key][1].state for key in run}) == 1, "what failed spoils no other"
 
 
 @given(slots, limits)
 def test_with_room_for_all_nothing_is_left_out(slots, limits):
-    room = Limits(limits.per_run, 99, retries=1 + limits.retries)
+    room = Limits(limits.per_run, 99)
     asked = {key for run in ask(slots, limits=room).runs for key in run}
     assert asked == {s.key for s in slots if s.is_due and not s.reserved and s.state is not State.ACTIVE}
 
 
-@given(slots, limits, st.data())
-def test_all_that_can_be_built_is_built_once_and_what_fails_is_given_up(slots, limits, data):
-    """Look after look, runs in between: some partitions fail always, some once."""
-    slots = [s if s.state is not State.ACTIVE else Slot(s.key, s.built, s.inputs, State.IDLE) for s in slots]
-    fails = {s.key: data.draw(st.sampled_from([0, 0, 1, 99]), label=s.key) for s in slots}
-    limits = Limits(limits.per_run, 1 + limits.in_flight, retries=limits.retries)
+@given(mostly_due, limits, st.data())
+def test_all_that_can_be_built_is_built_once_and_nothing_is_given_up(slots, limits, data):
+    """Look after look, runs in between: some partitions fail always, some once, some kill the run that they are in,
+    and the first runs are canceled or find no warehouse."""
+    fails = {s.key: data.draw(st.sampled_from([0, 0, 0, 0, 1, "fails", "kills"]), label=s.key) for s in slots}
+    lost = data.draw(st.lists(st.sampled_from([State.IDLE, State.FAILED]), max_size=3), label="first runs")
+    limits = Limits(limits.per_run, 1 + limits.in_flight)
     due = [s.key for s in slots if s.is_due and not s.reserved]
-    failed_before = {s.key for s in slots if s.state is State.FAILED}
-    now, memory, tries, built = NOW, NOTHING, Counter(), []
-    for _ in range(len(slots) * (limits.retries + 2) + 5):
+    good = [key for key in due if fails[key] in (0, 1)]
+    hopeless = {*due} - {*good}
+    places = {slot.key: place for place, slot in enumerate(slots)}
+    now, memory, tries, built, looks = NOW, NOTHING, Counter(), [], 0
+    while sorted(built) != good or any(tries[key] < 6 for key in hopeless):
         found = ask(slots, memory=memory, limits=limits, now=now)
-        memory = found.memory
-        now += timedelta(hours=2)
-        for key in (key for run in found.runs for key in run):
-            tries[key] += 1
-            place = next(n for n, s in enumerate(slots) if s.key == key)
-            slot = slots[place]
-            good = tries[key] > fails[key]
-            built += [key] if good else []
-            state = State.IDLE if good else State.FAILED
-            slots[place] = Slot(key, 10 if good else slot.built, slot.inputs, state)
-    most = {key: limits.retries + (key not in failed_before) for key in due}
-    assert sorted(built) == [key for key in due if fails[key] < most[key]]
-    assert all(tries[key] == min(fails[key] + 1, most[key]) for key in due)
-    assert tries.keys() <= {*due}
+        memory, looks, now = found.memory, looks + 1, now + timedelta(hours=2)
+        assert looks < 100 + 20 * len(slots), "what can be built waits for ever, or what fails is given up"
+        for run in found.runs:
+            killed = lost.pop() if lost else State.FAILED if any(fails[key] == "kills" for key in run) else None
+            for key in run:
+                tries[key] += 1
+                slot, fine = slots[places[key]], fails[key] in (0, 1) and tries[key] > fails[key] and killed is None
+                built += [key] if fine else []
+                state = State.IDLE if fine else killed or State.FAILED
+                slots[places[key]] = Slot(key, 10 if fine else slot.built, slot.inputs, state)
+    assert tries.keys() == {*due}
+    assert all(times <= 9 + (now - NOW) / timedelta(days=1) for times in tries.values()), "a run a day at most"
 
 
 def test_four_days_that_were_missed_are_one_run_oldest_first_and_today_is_left_alone():
@@ -104,31 +123,66 @@ def test_a_hole_divides_runs_and_so_does_their_bound():
     assert ask(days, limits=Limits(per_run=1, in_flight=2)).runs == (("a",), ("b",))
     failed = [Slot("a"), Slot("b", state=State.FAILED), Slot("c")]
     assert ask(failed, limits=Limits(in_flight=9)).runs == (("a",), ("b",), ("c",))
-    waits = Memory({"b": Retried(0, 1, NOW)})
+    waits = Memory({"b": Tried(0, 1, NOW, 1)})
     assert ask(failed, memory=waits, limits=Limits(in_flight=9)).runs == (("a",), ("c",))
 
 
-def test_retries_are_apart_further_each_time_and_end():
-    broken, limits = (
-        [Slot("a", inputs=7, state=State.FAILED)],
-        Limits(retries=3, pause=timedelta(minutes=10), rest=timedelta(0)),
-    )
+def test_tries_are_apart_further_each_time_and_come_once_a_day_for_ever():
+    broken, limits = [Slot("a", inputs=7, state=State.FAILED)], Limits(rest=timedelta(0))
     now, memory, asked = NOW, NOTHING, []
-    for minute in range(0, 120, 5):
-        found = ask(broken, memory=memory, limits=limits, now=now + timedelta(minutes=minute))
+    for minute in range(0, 7 * 1440, 5):
+        now = NOW + timedelta(minutes=minute)
+        found = ask(broken, memory=memory, limits=limits, now=now)
         memory = found.memory
         asked += [minute] * len(found.runs)
-    assert asked == [0, 10, 30]
-    assert found.given_up == ("a",)
-    changed = [Slot("a", inputs=8, state=State.FAILED)]
-    again = ask(changed, memory=memory, limits=limits, now=now + timedelta(hours=2))
-    assert again.runs == (("a",),)
-    assert again.memory.retried["a"] == Retried(8, 1, now + timedelta(hours=2))
+    assert asked[:5] == [0, 10, 30, 70, 150]
+    assert [later - earlier for earlier, later in pairwise(asked)][-4:] == [1440] * 4
+    assert found.waiting == (("a", NOW + timedelta(minutes=asked[-1] + 1440)),)
+    changed = ask([Slot("a", inputs=8, state=State.FAILED)], memory=memory, limits=limits, now=now)
+    assert (changed.runs, changed.waiting) == ((("a",),), ())
+    assert changed.memory.tried["a"] == Tried(8, 1, now, 1)
 
 
-def test_one_that_waits_for_its_retry_holds_up_none():
+def test_years_of_tries_are_no_error():
+    waits = Memory({"a": Tried(7, 5_000, NOW, 1)})
+    broken = [Slot("a", inputs=7, state=State.FAILED)]
+    assert ask(broken, memory=waits, now=NOW + timedelta(hours=23)).runs == ()
+    assert ask(broken, memory=waits, now=NOW + timedelta(hours=24)).runs == (("a",),)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.IDLE], ids=["failed", "canceled"])
+def test_what_a_run_took_with_it_is_tried_again_in_halves_until_each_is_alone(state):
+    limits, now, memory, sizes = Limits(in_flight=99), NOW, NOTHING, []
+    days = [Slot(f"d{n}") for n in range(8)]
+    for _ in range(5):
+        found = ask(days, memory=memory, limits=limits, now=now)
+        sizes.append([len(run) for run in found.runs])
+        assert ask(days, memory=found.memory, limits=limits, now=now + timedelta(minutes=9)).runs == ()
+        memory, now = found.memory, now + timedelta(days=1)
+        days = [Slot(day.key, state=state) for day in days]
+    assert sizes == [[8], [4, 4], [2] * 4, [1] * 8, [1] * 8]
+
+
+def test_what_failed_elsewhere_is_tried_together_and_by_itself():
+    days = [Slot("a"), Slot("b", state=State.FAILED), Slot("c", state=State.FAILED), Slot("d")]
+    assert ask(days, limits=Limits(in_flight=9)).runs == (("a",), ("b", "c"), ("d",))
+
+
+def test_what_was_tried_least_comes_first():
+    days = [Slot("a", state=State.FAILED), Slot("b"), Slot("c", state=State.FAILED)]
+    tried = Memory({"a": Tried(0, 2, NOW, 1), "c": Tried(0, 1, NOW, 1)})
+    found = ask(days, memory=tried, limits=Limits(in_flight=9), now=NOW + timedelta(days=2))
+    assert found.runs == (("b",), ("c",), ("a",))
+
+
+def test_another_instigator_asks_for_all_that_is_due_and_spans_nothing_that_failed():
+    days = [Slot("a"), Slot("b"), Slot("c", state=State.FAILED), Slot("d"), Slot("e", state=State.ACTIVE), Slot("f")]
+    assert plan_once(days, Limits()) == (("a", "b"), ("d",), ("f",))
+
+
+def test_one_that_waits_for_its_next_try_holds_up_none():
     days = [Slot("a", inputs=7, state=State.FAILED), Slot("b")]
-    waits = Memory({"a": Retried(7, 1, NOW)})
+    waits = Memory({"a": Tried(7, 1, NOW, 1)})
     assert ask(days, memory=waits).runs == (("b",),)
 
 
@@ -148,7 +202,7 @@ def test_a_backlog_does_not_rest():
 
 def test_what_was_remembered_of_a_partition_that_is_done_is_forgotten():
     done = [Slot("a", built=8, inputs=7)]
-    assert ask(done, memory=Memory({"a": Retried(7, 1, NOW)})).memory.retried == {}
+    assert ask(done, memory=Memory({"a": Tried(7, 1, NOW, 1)})).memory.tried == {}
 
 
 @given(slots)

@@ -11,8 +11,11 @@ from platform_shared.resources import PlatformFolders
 from platform_shared.schedules import Series
 from platform_shared.tags import LOCATION_TAG
 
-RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "0"}
-"""Of runs that schedules ask for: what fails is a gap, and tried again as such."""
+RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "2"}
+"""Of the runs of a job that nothing but its schedule asks for."""
+
+GAP_RUN_TAGS = {**RUN_TAGS, "dagster/max_retries": "0"}
+"""Of the runs of a job whose gaps a sensor fills: what fails is a gap, and tried again as such."""
 
 
 def report_spec(series: Series, description: str, *inputs: Contract) -> dg.AssetSpec:

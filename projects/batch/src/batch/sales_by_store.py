@@ -32,6 +32,17 @@ def read_stores(connection: duckdb.DuckDBPyConnection, days: Sequence[str]) -> d
     return stores
 
 
+def last_day_of_trade(connection: duckdb.DuckDBPyConnection, before: str) -> dict[str, int]:
+    """The last business day (ISO) before this one on which a store sold, with the number of stores; empty if none."""
+    return dict(
+        connection.execute(
+            "SELECT business_date::VARCHAR, count(*) FROM lake.marts.daily_sales "
+            "WHERE business_date < CAST(? AS DATE) GROUP BY ALL ORDER BY 1 DESC LIMIT 1",
+            [before],
+        ).fetchall()
+    )
+
+
 def to_csv(stores: Sequence[StoreDay]) -> str:
     """A header and a line a store."""
     return as_csv(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from platform_shared import clock
-from platform_shared.schedules.series import Series, newest_inputs, slots
+from platform_shared.schedules.series import Series, newest_input, newest_inputs, slots
 
 _ONLY_DUE = "platform/only-due"
 ONLY_DUE_TAGS: Mapping[str, str] = {_ONLY_DUE: "true"}
@@ -33,8 +33,9 @@ def build_partitions(
     The asset must be `skippable`: what is not due in a run with ONLY_DUE_TAGS is not announced. This is a generator,
     though it yields nothing, since Dagster takes a function that returns for a materialization.
 
-    An input that changes while the run is at work makes it build the partitions concerned once more, so that what is
-    announced is never older than its inputs. Raises PartitionsFailedError after all others are built.
+    Nothing is announced that an input has outrun: the inputs of a partition are looked at once more just before its
+    event, and what changed since it was read is read and written again; what still changes after a few rounds is not
+    announced. Raises PartitionsFailedError after all others are built.
     """
     asked = list(context.partition_keys)
     keys = asked
@@ -47,7 +48,8 @@ def build_partitions(
     for _ in range(_ROUNDS):
         if not keys:
             break
-        before = newest_inputs(context.instance, series, keys)
+        seen = newest_input(context.instance, series)
+        now = before = newest_inputs(context.instance, series, keys)
         found = read(keys)
         for key in keys:
             try:
@@ -55,15 +57,23 @@ def build_partitions(
             except Exception as error:
                 context.log.error(f"Partition {key}: {error}")
                 failed[key] = error
-            else:
+                continue
+            newest = newest_input(context.instance, series)
+            if newest != seen:
+                seen, now = newest, newest_inputs(context.instance, series, keys)
+            if now[key] == before[key]:
                 context.log_event(dg.AssetMaterialization(series.key, partition=key, metadata=metadata))
                 built[key] = None
-        after = newest_inputs(context.instance, series, keys)
-        keys = [key for key in keys if after[key] != before[key] and key not in failed]
+        # With what changed in the moment between the look and the event.
+        now = newest_inputs(context.instance, series, keys)
+        keys = [key for key in keys if now[key] != before[key] and key not in failed]
+    outrun = [key for key in keys if key not in built]
     if failed:
         key, cause = next(iter(failed.items()))
         raise PartitionsFailedError(f"{len(failed)} of {len(asked)} partitions failed; the first: {key}") from cause
-    if keys:
-        raise PartitionsFailedError(f"The inputs of {len(keys)} partitions change faster than they are read: {keys[0]}")
+    if outrun:
+        raise PartitionsFailedError(
+            f"The inputs of {len(outrun)} partitions change faster than they are read: {outrun[0]}"
+        )
     yield from ()
     return [key for key in asked if key in built]

@@ -8,7 +8,7 @@ import dagster as dg
 from platform_shared import clock
 from platform_shared.schedules.building import ONLY_DUE_TAGS
 from platform_shared.schedules.due import rows
-from platform_shared.schedules.healing import Memory, Plan, Retried, plan
+from platform_shared.schedules.healing import Memory, Plan, Tried, plan
 from platform_shared.schedules.requests import range_request
 from platform_shared.schedules.series import Series, slots, unfinished_runs
 from platform_shared.tags import LOCATION_TAG
@@ -16,14 +16,16 @@ from platform_shared.tags import LOCATION_TAG
 HEALS_TAG = "platform/heals"
 """Tag of a run that fills gaps, with the name of its job."""
 
-_VERSION = 1
+_TOLD = 3
+_VERSION = 2
 
 
 def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int = 60) -> dg.SensorDefinition:
     """Asks for what was missed (the daemon was away, a tick or a run failed, an input came late, or changed), oldest
     first, a bounded run at a time; running from the start.
 
-    Its runs stand behind all others in the queue. A look without anything due reads a few rows and asks for nothing.
+    Its runs stand behind all others in the queue but those of `make backfill`. A look reads a row for each partition
+    of the series and of its inputs, in a few queries, whether anything is due or not.
     """
     tags = {
         HEALS_TAG: series.job,
@@ -63,8 +65,12 @@ def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int
 def _why_nothing(found: Plan) -> str:
     if not found.due:
         return "No gaps."
-    given_up = f", {len(found.given_up)} of them given up after retries" if found.given_up else ""
-    return f"{found.due} partitions are due, and none is to be asked for now{given_up}."
+    words = f"{found.due} partitions are due, and none is to be asked for now."
+    again = [f"{key} after {at:%Y-%m-%d %H:%M} UTC" for key, at in found.waiting]
+    if not again:
+        return words
+    more = f", and {len(again) - _TOLD} more" if len(again) > _TOLD else ""
+    return f"{words} Asked for in vain, and tried again: {', '.join(again[:_TOLD])}{more}."
 
 
 def _cursor(memory: Memory) -> str:
@@ -72,7 +78,7 @@ def _cursor(memory: Memory) -> str:
         {
             "version": _VERSION,
             "asked": memory.asked.isoformat() if memory.asked else None,
-            "retried": {key: [r.inputs, r.times, r.last.isoformat()] for key, r in memory.retried.items()},
+            "tried": {key: [t.inputs, t.times, t.last.isoformat(), t.together] for key, t in memory.tried.items()},
         },
         sort_keys=True,
     )
@@ -84,7 +90,9 @@ def _remembered(cursor: str | None) -> Memory:
         return Memory()
     found = json.loads(cursor)
     if found.get("version") != _VERSION:
-        raise ValueError(f"This cursor is not of version {_VERSION}. Clear it: it only bounds retries.\n{cursor[:200]}")
+        raise ValueError(f"This cursor is not of version {_VERSION}. Clear it: it only spaces tries.\n{cursor[:200]}")
     at = datetime.fromisoformat
-    retried = {key: Retried(inputs, times, at(last)) for key, (inputs, times, last) in found["retried"].items()}
-    return Memory(retried, at(found["asked"]) if found["asked"] else None)
+    tried = {
+        key: Tried(inputs, times, at(last), together) for key, (inputs, times, last, together) in found["tried"].items()
+    }
+    return Memory(tried, at(found["asked"]) if found["asked"] else None)

@@ -29,6 +29,8 @@ class Series:
     `reserve` is how long after its end a partition is left to the schedule's own tick: long enough for that, short
     enough to fill in soon where it was missed. Healing fills in what is older, and what failed.
 
+    The asset has a `pool` of its own, which keeps the schedule's run and a healing one apart.
+
     `row` gives the first dimension of a key of two, whose partitions are then asked for together; `limits` count rows.
     """
 
@@ -86,6 +88,12 @@ def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[s
             complete = so_far is not None and there and len(there) == len(records)
             found[key] = max(*there, so_far or 0) if complete else None
     return found
+
+
+def newest_input(instance: dg.DagsterInstance, series: Series) -> int:
+    """The newest record of any input, whatever its partition: while it is the same, so are `newest_inputs`."""
+    records = [instance.fetch_materializations(each.key, limit=1).records for each in series.inputs]
+    return max((found[0].storage_id for found in records if found), default=NOTHING_TO_WAIT_FOR)
 
 
 def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:

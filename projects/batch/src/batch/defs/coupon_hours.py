@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from batch.coupon_hours import CouponHour, read_hours, to_csv
-from batch.reporting import RUN_TAGS, report_spec, write_report
+from batch.reporting import GAP_RUN_TAGS, report_spec, write_report
 from batch.series import COUPON_HOURS
 from platform_shared import clock
 from platform_shared.contracts import RAW_ORDER_LINES
@@ -34,7 +34,6 @@ WORTH_A_RUN = Threshold(amount=5_000, max_wait=timedelta(minutes=10))
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
-    # One run at a time: what the second one of two that were asked for finds up to date, it leaves alone.
     pool="batch_coupon_hours",
 )
 def coupon_hours(
@@ -72,7 +71,7 @@ coupon_hours_job = dg.define_asset_job(
     COUPON_HOURS.job,
     [coupon_hours],
     description="Builds the coupons of an hour, or of a range of hours in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 
@@ -110,15 +109,20 @@ def order_lines_threshold_sensor(context: dg.SensorEvaluationContext) -> dg.Sens
     gathered = gather(context.instance, Gathered.of(context.cursor))
     if why_not := gathered.why_closed(WORTH_A_RUN, now):
         return dg.SensorResult(skip_reason=why_not, cursor=gathered.cursor())
-    # The hours that healing leaves alone: a day's worth.
-    hours = [replace(hour, reserved=False) for hour in slots(context.instance, COUPON_HOURS, now) if hour.reserved]
+    # The hours that healing leaves alone: a day's worth. Those that failed are healing's, and no range spans them.
+    hours = [
+        replace(hour, reserved=False)
+        for hour in slots(context.instance, COUPON_HOURS, now)
+        if hour.reserved or hour.state is State.FAILED
+    ]
     if any(hour.state is State.ACTIVE for hour in hours):
         return dg.SensorResult(skip_reason="Waits for the run that is under way.", cursor=gathered.cursor())
     runs = plan_once(hours, COUPON_HOURS.limits)
+    asked = runs[: COUPON_HOURS.limits.in_flight]
     return dg.SensorResult(
-        [range_request(run, tags=ONLY_DUE_TAGS) for run in runs],
-        skip_reason=None if runs else "No hour is due.",
-        cursor=gathered.emptied().cursor(),
+        [range_request(run, tags=ONLY_DUE_TAGS) for run in asked],
+        skip_reason=None if asked else "No hour is due.",
+        cursor=(gathered.emptied() if asked == runs else gathered).cursor(),
     )
 
 

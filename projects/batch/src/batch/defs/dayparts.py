@@ -7,7 +7,7 @@ import dagster as dg
 
 from batch.dayparts import StoreDaypart, profile, profile_csv, profile_markdown, read_dayparts, read_days, to_csv
 from batch.partitions import BY_DAY_AND_DAYPART, BY_DAYPART, along
-from batch.reporting import RUN_TAGS
+from batch.reporting import GAP_RUN_TAGS
 from platform_shared.automation import EVERY_MINUTE, on_input_change
 from platform_shared.contracts import RAW_ORDER_LINES
 from platform_shared.files import write_atomically
@@ -40,6 +40,7 @@ DAYPART_PROFILES = Series(dg.AssetKey(["reports", "daypart_profiles"]), "daypart
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_daypart_sales",
 )
 def daypart_sales(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
@@ -66,7 +67,7 @@ daypart_sales_job = dg.define_asset_job(
     DAYPART_SALES.job,
     [daypart_sales],
     description="Builds the sales by part of the day of a day, or of a range of days in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 daypart_sales_gap_sensor = gap_healing_sensor("batch", DAYPART_SALES)
@@ -88,6 +89,7 @@ daypart_sales_gap_sensor = gap_healing_sensor("batch", DAYPART_SALES)
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_daypart_profiles",
 )
 def daypart_profiles(context: dg.AssetExecutionContext, folders: PlatformFolders) -> Iterator[Any]:
     reports = folders.home().reports

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from batch.cohorts import Cohort, read_months, to_csv, to_markdown
-from batch.reporting import RUN_TAGS, report_spec, write_report
+from batch.reporting import GAP_RUN_TAGS, report_spec, write_report
 from batch.series import MONTHLY_COHORT_RETENTION
 from platform_shared.contracts import HOUSEHOLD_DAYS
 from platform_shared.resources import PlatformFolders, WarehouseResource
@@ -23,6 +23,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_monthly_cohort_retention",
 )
 def monthly_cohort_retention(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
@@ -47,7 +48,7 @@ cohort_retention_job = dg.define_asset_job(
     MONTHLY_COHORT_RETENTION.job,
     [monthly_cohort_retention],
     description="Builds the cohorts of a month, or of a range of months in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 cohort_retention_monthly_schedule = dg.build_schedule_from_partitioned_job(

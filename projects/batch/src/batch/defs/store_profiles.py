@@ -53,6 +53,7 @@ store_profiles_job = dg.define_asset_job(
     STORE_PROFILES.job,
     [store_profiles],
     description="Builds the profile of a store, or of many stores in one run.",
+    # The weekly run renews what is there: what fails of it is no gap.
     tags=RUN_TAGS,
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from batch.promotion_lift import Placement, read_weeks, to_csv, to_markdown
-from batch.reporting import RUN_TAGS, report_spec, write_report
+from batch.reporting import GAP_RUN_TAGS, report_spec, write_report
 from batch.series import WEEKLY_PROMOTION_LIFT
 from platform_shared.contracts import PROMOTION_LIFT
 from platform_shared.resources import PlatformFolders, WarehouseResource
@@ -23,6 +23,7 @@ from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
         )
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="batch_weekly_promotion_lift",
 )
 def weekly_promotion_lift(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
@@ -47,7 +48,7 @@ promotion_lift_job = dg.define_asset_job(
     WEEKLY_PROMOTION_LIFT.job,
     [weekly_promotion_lift],
     description="Builds the promotion lift of a week, or of a range of weeks in one run.",
-    tags=RUN_TAGS,
+    tags=GAP_RUN_TAGS,
 )
 
 promotion_lift_weekly_schedule = dg.build_schedule_from_partitioned_job(
