@@ -278,7 +278,7 @@ def test_a_landing_folder_that_goes_away_is_an_error_and_no_deletion(platform: P
 
 
 def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set_aside(platform: Platform) -> None:
-    for basket in range(6):
+    for basket in range(12):
         platform.deliver(f"{basket}.csv", Line(basket))
     batches = []
     with failing_at("warehouse.after_copy", RuntimeError("a row is too much for it")):
@@ -288,13 +288,13 @@ def test_a_failing_run_is_tried_three_times_in_ever_smaller_batches_and_then_set
             requested = platform.units(UnitState.REQUESTED)
             batches.append(sorted(sum(u.batch_id == b for u in requested) for b in {u.batch_id for u in requested}))
             platform.daemon.execute_runs(may_fail=True)
-    assert batches == [[6], [6], [2, 4], [], []]
+    assert batches == [[12], [12], [2, 10], [], []]
     attempts = [run.tags["platform/attempt"] for run in platform.daemon.runs(dg.DagsterRunStatus.FAILURE)]
     assert attempts == ["1", "2", "3", "3"]
     assert platform.set_aside() == {
-        f"{n}.csv": f"{n}.csv: 3 tries failed; the last one: RuntimeError: a row is too much for it" for n in range(6)
+        f"{n}.csv": f"{n}.csv: 3 tries failed; the last one: RuntimeError: a row is too much for it" for n in range(12)
     }
-    assert platform.messages() == [f"{FEED}: 6 objects set aside"]
+    assert platform.messages() == [f"{FEED}: 12 objects set aside"]
     assert platform.rows() == []
     # No run has come as far as the check: the look says what it has set aside.
     shown = platform.daemon.check(TABLE, "nothing_in_quarantine")

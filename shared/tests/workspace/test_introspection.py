@@ -25,6 +25,22 @@ def test_is_materializable_is_executable_and_pools_of_an_asset() -> None:
     assert introspection.execution(external[dg.AssetKey("outside")]) == (False, False, frozenset())
 
 
+def test_partitions_that_do_not_fit() -> None:
+    days = dg.DailyPartitionsDefinition("2025-01-01")
+    stores = dg.DynamicPartitionsDefinition(name="stores")
+    sales = dg.AssetSpec("sales", partitions_def=days)
+
+    def reading(mapping: dg.PartitionMapping | None) -> list[tuple[dg.AssetKey, dg.AssetKey]]:
+        @dg.asset(deps=[dg.AssetDep("sales", partition_mapping=mapping)], partitions_def=stores)
+        def profiles() -> None: ...
+
+        resolved = introspection.repository(dg.Definitions(assets=[sales, profiles]))
+        return [(asset, parent) for asset, parent, _ in introspection.unfit_partitions(resolved)]
+
+    assert reading(None) == [(dg.AssetKey("profiles"), dg.AssetKey("sales"))]
+    assert reading(dg.AllPartitionMapping()) == []
+
+
 def test_get_label_and_name_of_a_condition() -> None:
     assert introspection.condition_label(dg.AutomationCondition.eager()) == "eager"
     assert introspection.condition_label(dg.AutomationCondition.missing()) == "missing"

@@ -11,6 +11,7 @@ from platform_shared.workspace.model import (
     ScheduleSnapshot,
     SensorSnapshot,
     Snapshot,
+    UnfitPartitions,
     WarningSnapshot,
 )
 from platform_shared.workspace.projects import ListedLocation, Project, WorkspaceLists
@@ -71,6 +72,14 @@ CLEAN = (
 
 def test_a_clean_workspace_has_no_findings() -> None:
     assert findings(CLEAN, lists("ingestion", "analytics")) == []
+
+
+def test_partitions_that_do_not_fit_are_reported_with_both_assets() -> None:
+    unfit = UnfitPartitions("reports/profiles", "marts/sales", "daily and dynamic")
+    reports = Snapshot("batch", unfit_partitions=(unfit,))
+    finding = only(findings([*CLEAN, reports], lists("ingestion", "analytics", "batch")))
+    assert (finding.rule, finding.where) == (Rule.PARTITIONS, "batch")
+    assert finding.what == "reports/profiles depends on marts/sales: daily and dynamic"
 
 
 def test_a_key_that_two_locations_materialize_is_reported_once_with_both() -> None:

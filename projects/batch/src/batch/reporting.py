@@ -18,11 +18,11 @@ GAP_RUN_TAGS = {**RUN_TAGS, "dagster/max_retries": "0"}
 """Of the runs of a job whose gaps a sensor fills: what fails is a gap, and tried again as such."""
 
 
-def report_spec(series: Series, description: str, *inputs: Contract) -> dg.AssetSpec:
+def report_spec(series: Series, description: str, *inputs: Contract | dg.AssetDep) -> dg.AssetSpec:
     """The asset of a series: CSV files, one a partition. Skippable, since a run may find nothing due."""
     return dg.AssetSpec(
         series.key,
-        deps=[contract.key for contract in inputs],
+        deps=[each if isinstance(each, dg.AssetDep) else each.key for each in inputs],
         description=description,
         group_name="reports",
         owners=["team:batch"],

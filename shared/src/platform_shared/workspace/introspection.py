@@ -4,7 +4,7 @@ None is behind an underscore, and nothing that is marked public tells the same w
 `shared/tests/workspace/test_introspection.py` names each, so that an upgrade that moves one says which.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import dagster as dg
@@ -27,6 +27,23 @@ def execution(asset: dg.AssetsDefinition) -> Execution:
     """An external asset has no node and therefore no pools."""
     pools = frozenset(asset.node_def.pools) if asset.is_executable else frozenset()
     return Execution(asset.is_materializable, asset.is_executable, pools)
+
+
+def unfit_partitions(resolved: dg.RepositoryDefinition) -> Iterator[tuple[dg.AssetKey, dg.AssetKey, str]]:
+    """Assets, with an input whose partitions cannot be mapped to theirs, and why; Dagster's loading does not look.
+
+    Of an input in another location it knows the partitions only if this location names them too.
+    """
+    graph = resolved.asset_graph
+    for node in graph.asset_nodes:
+        for parent in graph.get_parents(node):
+            if parent.partitions_def is not None and not node.is_external:
+                try:
+                    graph.get_partition_mapping(node.key, parent.key).validate_partition_mapping(
+                        parent.partitions_def, node.partitions_def
+                    )
+                except dg.DagsterInvalidDefinitionError as error:
+                    yield node.key, parent.key, str(error)
 
 
 def condition_label(condition: dg.AutomationCondition) -> str:  # type: ignore[type-arg]

@@ -84,6 +84,15 @@ class ResourceSnapshot:
 
 
 @dataclass(frozen=True)
+class UnfitPartitions:
+    """An asset with an input whose partitions do not map to its own, and why."""
+
+    asset: str
+    input: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class WarningSnapshot:
     """A warning of the load. `ours`: the location's or the library's code caused it, not a third party by itself."""
 
@@ -104,6 +113,7 @@ class Snapshot:
     schedules: tuple[ScheduleSnapshot, ...] = ()
     sensors: tuple[SensorSnapshot, ...] = ()
     resources: tuple[ResourceSnapshot, ...] = ()
+    unfit_partitions: tuple[UnfitPartitions, ...] = ()
     warnings: tuple[WarningSnapshot, ...] = ()
     load_error: str | None = None
     seconds: float = 0.0

@@ -45,6 +45,7 @@ class Rule(StrEnum):
     LIST = "A list of locations that disagrees with projects/*"
     OWNER = "An asset key that two locations materialize"
     DEPENDENCY = "A dependency that no location owns"
+    PARTITIONS = "Partitions that do not fit an input's"
     INSTIGATOR = "A schedule or sensor without an explicit status or time zone"
     WARNING = "A warning while loading"
     SENSOR = "A sensor that loses events or repeats itself"
@@ -72,6 +73,7 @@ def findings(
         *drift(lists),
         *shared_keys(snapshots),
         *(unowned_dependencies(snapshots) if all_load else ()),
+        *unfit_partitions(snapshots),
         *implicit_instigators(snapshots),
         *load_warnings(snapshots, allowed),
     ]
@@ -125,6 +127,18 @@ def unowned_dependencies(snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
                     "Correct the key, or let the location that owns it define the asset. A source from outside is an "
                     f'external asset of the location that reads it: dg.AssetSpec(["{SOURCES}", "<feed>"]).',
                 )
+
+
+def unfit_partitions(snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
+    for snapshot in snapshots:
+        for unfit in snapshot.unfit_partitions:
+            yield Finding(
+                Rule.PARTITIONS,
+                snapshot.location,
+                f"{unfit.asset} depends on {unfit.input}: {unfit.reason}",
+                "Say which partitions it reads: dg.AssetDep(..., partition_mapping=...); all of them: "
+                "dg.AllPartitionMapping().",
+            )
 
 
 def _named_keys(snapshot: Snapshot) -> dict[str, set[str]]:

@@ -11,7 +11,14 @@ from dataclasses import replace
 import dagster as dg
 
 from platform_shared.workspace import OFF_METADATA_KEY
-from platform_shared.workspace.introspection import Execution, condition_label, execution, repository, sensor_metadata
+from platform_shared.workspace.introspection import (
+    Execution,
+    condition_label,
+    execution,
+    repository,
+    sensor_metadata,
+    unfit_partitions,
+)
 from platform_shared.workspace.load_warnings import recorded_warnings, short_path, top_package
 from platform_shared.workspace.model import (
     AssetSnapshot,
@@ -20,6 +27,7 @@ from platform_shared.workspace.model import (
     ScheduleSnapshot,
     SensorSnapshot,
     Snapshot,
+    UnfitPartitions,
     to_json,
 )
 
@@ -79,6 +87,10 @@ def describe(location: str, definitions: dg.Definitions) -> Snapshot:
         schedules=tuple(sorted(map(_schedule, resolved.schedule_defs), key=lambda schedule: schedule.name)),
         sensors=tuple(sorted(map(_sensor, resolved.sensor_defs), key=lambda sensor: sensor.name)),
         resources=tuple(sorted(_resources(definitions), key=lambda resource: resource.key)),
+        unfit_partitions=tuple(
+            UnfitPartitions(_key(asset), _key(parent), reason)
+            for asset, parent, reason in sorted(unfit_partitions(resolved))
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from platform_shared.schedules import (
 )
 from platform_shared.sensors import materializations_after
 
-# No inputs: a store is built when it is new, and with all others weekly; not with every day that it sells.
+# Without inputs: a store is built when it is new, and with all others weekly; not with every day that it sells.
 STORE_PROFILES = Series(
     dg.AssetKey(["reports", "store_profiles"]), "store_profiles_job", STORES, limits=Limits(per_run=500)
 )
@@ -31,7 +31,13 @@ STORE_PROFILES = Series(
 
 @dg.multi_asset(
     name="store_profiles",
-    specs=[report_spec(STORE_PROFILES, "First and last day, baskets and sales of each store, as CSV.", DAILY_SALES)],
+    specs=[
+        report_spec(
+            STORE_PROFILES,
+            "First and last day, baskets and sales of each store, as CSV.",
+            dg.AssetDep(DAILY_SALES.key, partition_mapping=dg.AllPartitionMapping()),
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool="batch_store_profiles",
 )
