@@ -61,7 +61,7 @@ test: setup ## Run all tests; PROJECT=x runs one location's
 .PHONY: soak
 soak: setup ## Run property tests and faults for long, and a whole cycle of the year through the daemon (an hour or more)
 	@PLATFORM_SOAK=1 $(BIN)/python -m pytest --timeout 14400 --hypothesis-profile=soak tests/test_ingestion_cycle.py \
-	    tests/test_all_green.py tests/faults shared/tests/ingestion shared/tests/ledger shared/tests/automation
+	    tests/faults shared/tests/ingestion shared/tests/ledger shared/tests/automation
 
 .PHONY: lint
 lint: $(READY) ## Style, format and types

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -222,6 +223,29 @@ def test_who_waits_for_a_row_that_somebody_has_locked_stops_others_for_a_while_o
             stuck.result(timeout=30)
         materialized(instance, STORES)
         other.execute("COMMIT")
+
+
+def test_a_writer_that_stops_in_the_middle_stops_others_for_a_while_only(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(event_log, "_LONGEST_TURN_SECONDS", 1)
+    stopped, others_are_done = threading.Event(), threading.Event()
+
+    def stops(*_: Any) -> None:
+        stopped.set()
+        others_are_done.wait(30)
+
+    original = PostgresEventLogStorage._store_asset_event
+    monkeypatch.setattr(PostgresEventLogStorage, "_store_asset_event", stops)
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(materialized, instance, SALES)
+        assert stopped.wait(30)
+        monkeypatch.setattr(PostgresEventLogStorage, "_store_asset_event", original)
+        materialized(instance, STORES)
+        others_are_done.set()
+        with pytest.raises(OperationalError):
+            writer.result(timeout=30)
+    assert not instance.has_asset_key(SALES)
 
 
 def test_a_run_has_failed_before_its_failure_is_to_be_seen(instance: dg.DagsterInstance, platform_home: Home):

@@ -221,6 +221,9 @@ def test_the_tries_of_a_failed_run() -> None:
     assert (
         failed_run({**run, "eventConnection": {"events": run["eventConnection"]["events"][2:]}}).error == "Steps failed"
     )  # type: ignore[index]
+    dbt = "The command failed.\n\nErrors parsed from dbt logs:\n\nFailure in test unique_id\nfurther"
+    failure = {"__typename": "ExecutionStepFailureEvent", "error": {"message": dbt, "causes": []}}
+    assert failed_run({**run, "eventConnection": {"events": [failure]}}).error == "Failure in test unique_id"
     assert failed_run({**run, "tags": [{"key": "dagster/will_retry", "value": "true"}]}).will_retry
 
 

@@ -113,7 +113,8 @@ class Instigator:
 
 @dataclass(frozen=True)
 class FailedRun:
-    """The asset's newest run, which failed. `tries` of `allowed` are used; `will_retry`: the instance tries again."""
+    """The asset's newest run, which failed, also while it is being tried again. `tries` of `allowed` are used;
+    `will_retry`: the instance tries again."""
 
     run_id: str
     at: datetime
@@ -155,6 +156,8 @@ class Facts:
     partition: str | None = None
 
 
+# What comes before is the same for all: the command that failed.
+_DBT_ERRORS = "Errors parsed from dbt logs:"
 _OF_PARTITION = {"TRUE": Said.YES, "FALSE": Said.NO}
 
 
@@ -279,8 +282,17 @@ def failed_run_of(node: Mapping[str, Any], run: Mapping[str, Any] | None) -> str
     return None if run["runId"] in {each["runId"] for each in node["assetMaterializations"]} else str(run["runId"])
 
 
+def retried_run_of(asset: Path, data: Mapping[str, Any]) -> str | None:
+    """The id of the failed run of which a run that builds the asset now is another try."""
+    for run in _runs(asset, data):
+        for tag in run["tags"]:
+            if tag["key"] == "dagster/parent_run_id":
+                return str(tag["value"])
+    return None
+
+
 def failed_run(run: Mapping[str, Any]) -> FailedRun:
-    """The run, with its first error in a line."""
+    """The run, with its first error in a line: of dbt's errors the first that dbt itself tells."""
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     events = run["eventConnection"]["events"]
     errors = [innermost(each["error"]) for each in events if each.get("error")]
@@ -289,11 +301,16 @@ def failed_run(run: Mapping[str, Any]) -> FailedRun:
     return FailedRun(
         run["runId"],
         instant(run["endTime"] or run["creationTime"]),
-        next(iter([*errors, *told]), "no error was recorded").splitlines()[0],
+        _first_line([*errors, *told]),
         tries,
         max(tries, int(tags.get("dagster/max_retries", 0)) + 1),
         tags.get("dagster/will_retry") == "true",
     )
+
+
+def _first_line(errors: Sequence[str]) -> str:
+    lines = [line for error in errors for line in error.split(_DBT_ERRORS)[-1].strip().splitlines()]
+    return next(iter(lines), "no error was recorded")
 
 
 def innermost(error: Mapping[str, Any]) -> str:
@@ -362,15 +379,20 @@ def _check(check: Mapping[str, Any]) -> Check:
 
 
 def _building(asset: Path, data: Mapping[str, Any]) -> tuple[str, ...]:
-    def selects(each: Mapping[str, Any]) -> bool:
-        return list(asset) in [key["path"] for key in each["assetSelection"] or ()]
-
-    runs = [each for each in data["runsOrError"].get("results", []) if selects(each)]
-    backfills = [each for each in data["partitionBackfillsOrError"].get("results", []) if selects(each)]
+    backfills = data["partitionBackfillsOrError"].get("results", [])
     return (
-        *(f"run {each['runId'][:8]} ({each['status'].lower()})" for each in runs),
-        *(f"backfill {each['id'][:8]}" for each in backfills),
+        *(f"run {each['runId'][:8]} ({each['status'].lower()})" for each in _runs(asset, data)),
+        *(f"backfill {each['id'][:8]}" for each in backfills if _selects(each, asset)),
     )
+
+
+def _runs(asset: Path, data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is under way."""
+    return [each for each in data["runsOrError"].get("results", []) if _selects(each, asset)]
+
+
+def _selects(each: Mapping[str, Any], asset: Path) -> bool:
+    return list(asset) in [key["path"] for key in each["assetSelection"] or ()]
 
 
 def with_partition_names(part: Part, names: Mapping[str, Sequence[str]]) -> Part:

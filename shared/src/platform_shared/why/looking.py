@@ -13,6 +13,7 @@ from platform_shared.why.facts import (
     facts_of,
     failed_run,
     failed_run_of,
+    retried_run_of,
     upstream_of,
     with_partition_names,
 )
@@ -36,7 +37,7 @@ def look(
         keys = [questions.key_of(each) for each in above]
         facts = replace(facts, upstream=upstream_of(ask(questions.UPSTREAM, {"keys": keys})))
     latest = next((info["latestRun"] for info in data["assetsLatestInfo"]), None)
-    run_id = failed_run_of(data["assetNodeOrError"], latest)
+    run_id = retried_run_of(asset, data) or failed_run_of(data["assetNodeOrError"], latest)
     if run_id is not None:
         run = ask(questions.RUN, {"run": run_id})["runOrError"]
         facts = replace(facts, failed=failed_run(run))

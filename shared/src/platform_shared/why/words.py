@@ -246,7 +246,7 @@ def _notes(facts: Facts, newest: Evaluation | None) -> Iterator[str]:
 
 def _failed(run: FailedRun) -> str:
     if run.will_retry:
-        then = f"the instance will try again ({run.tries} of {run.allowed} tries used)"
+        then = f"the instance tries again ({run.tries} of {run.allowed} tries used)"
     else:
         then = (
             f"all {run.allowed} tries are used up; a change of an input asks again" if run.allowed > 1 else "no retry"
