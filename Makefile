@@ -56,7 +56,7 @@ backfill: setup ## Build partitions again: asset=marts/daily_sales from=2026-03-
 
 .PHONY: test
 test: setup ## Run all tests; PROJECT=x runs one location's
-	@$(BIN)/python -m pytest $(if $(PROJECT),projects/$(PROJECT)/tests,--numprocesses 2 --dist loadfile)
+	@$(BIN)/python -m pytest $(if $(PROJECT),projects/$(PROJECT)/tests,--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
 .PHONY: soak
 soak: setup ## Run property tests and faults for long, and a whole cycle of the year through the daemon (an hour or more)
