@@ -96,6 +96,7 @@ JOBS = {
     "daypart_sales_job": {"daypart_sales"},
     "household_segments_job": {"household_segments"},
     "promotion_lift_job": {"weekly_promotion_lift"},
+    "sales_report_delivery_job": set(),
     "segment_model_job": {"household_segment_model"},
     "store_profiles_job": {"store_profiles"},
     "store_sales_job": {"daily_store_sales"},

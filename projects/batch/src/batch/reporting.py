@@ -17,6 +17,9 @@ RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "2"}
 GAP_RUN_TAGS = {**RUN_TAGS, "dagster/max_retries": "0"}
 """Of the runs of a job whose gaps a sensor fills: what fails is a gap, and tried again as such."""
 
+EFFECT_RUN_TAGS = {LOCATION_TAG: "batch", "dagster/max_retries": "0"}
+"""Of the runs of an op job: its ops say themselves what is tried again."""
+
 
 def report_spec(series: Series, description: str, *inputs: Contract | dg.AssetDep) -> dg.AssetSpec:
     """The asset of a series: CSV files, one a partition. Skippable, since a run may find nothing due."""
