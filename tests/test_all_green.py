@@ -41,7 +41,7 @@ from platform_shared.workspace import SHOWS_TAG
 
 ROOT = Path(__file__).parents[1]
 PLATFORM = Path(sys.executable).with_name("platform")
-PATIENCE_SECONDS = 900.0
+PATIENCE_SECONDS = 1500.0
 DAYS_LANDED = 14
 STORE = 31
 BLOCKING = "unique_together"
@@ -59,7 +59,7 @@ BUSY = """{runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTE
     ...on Runs {results {jobName}}}
     partitionBackfillsOrError(status: REQUESTED) {...on PartitionBackfills {results {id}}}}"""
 
-pytestmark = pytest.mark.timeout(4 * PATIENCE_SECONDS)
+pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from platform_shared import event_log
 from platform_shared.instance import PlatformPostgresStorage
 from platform_shared.postgres import DAGSTER_SCHEMA, postgres
 from platform_shared.settings import Home
+from platform_shared.together import written_together
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-11")
 SALES, STORES = dg.AssetKey("sales"), dg.AssetKey("stores")
@@ -163,6 +164,12 @@ def waiting(cursor: Any, kind: str) -> int:
     return int(cursor.fetchone()[0])
 
 
+def events(cursor: Any) -> int:
+    """How many materializations are to be seen."""
+    cursor.execute("SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'")
+    return int(cursor.fetchone()[0])
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -246,6 +253,38 @@ def test_a_writer_that_stops_in_the_middle_stops_others_for_a_while_only(
         with pytest.raises(OperationalError):
             writer.result(timeout=30)
     assert not instance.has_asset_key(SALES)
+
+
+def test_what_is_written_together_is_seen_at_once(instance: dg.DagsterInstance, platform_home: Home):
+    with session(platform_home) as other:
+        with written_together():
+            for day in ("2026-03-02", "2026-03-03"):
+                instance.report_runless_asset_event(dg.AssetMaterialization(SALES, partition=day))
+                assert newest(instance, SALES), "the writer sees it"
+            assert events(other) == 0
+        assert events(other) == 2
+        instance.report_runless_asset_event(dg.AssetMaterialization(STORES))
+        assert events(other) == 3, "and after that each by itself"
+
+
+def test_of_what_is_written_together_an_error_leaves_nothing(instance: dg.DagsterInstance, platform_home: Home):
+    def fails() -> None:
+        with written_together():
+            instance.report_runless_asset_event(dg.AssetMaterialization(SALES))
+            raise ConnectionError("in the middle")
+
+    with pytest.raises(ConnectionError):
+        fails()
+    with session(platform_home) as other:
+        assert events(other) == 0
+        materialized(instance, SALES)
+        assert events(other) == 1
+
+
+def test_with_another_storage_written_together_changes_nothing():
+    with dg.DagsterInstance.ephemeral() as other, written_together():
+        other.report_runless_asset_event(dg.AssetMaterialization(SALES))
+        assert other.get_latest_materialization_event(SALES)
 
 
 def test_a_run_has_failed_before_its_failure_is_to_be_seen(instance: dg.DagsterInstance, platform_home: Home):

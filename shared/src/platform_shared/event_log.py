@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
+from platform_shared.together import transactions_of_this_thread
+
 if TYPE_CHECKING:
     import dagster as dg
 
@@ -74,6 +76,16 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
         if getattr(self._thread, "connection", None) is not None:
             yield
             return
+        together = transactions_of_this_thread()
+        if together is not None:
+            together.enter_context(self._transaction())
+            yield
+            return
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         with super()._connect() as connection:
             connection = connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():

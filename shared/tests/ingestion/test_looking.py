@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from platform_shared.contracts import Column, Contract
+from platform_shared.ingestion import looking
 from platform_shared.ingestion.feed import Landing, ObjectFeed
 from platform_shared.ingestion.landing import LandingFolder
 from platform_shared.ingestion.looking import Looked, Looker, RunState
@@ -247,7 +248,10 @@ def test_objects_that_no_feed_wants_are_counted_where_people_look(desk: Desk) ->
     )
 
 
-def test_years_of_empty_days_are_announced_over_several_looks_each_once(desk: Desk) -> None:
+def test_years_of_empty_days_are_announced_over_several_looks_each_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_ANNOUNCED_AT_ONCE", 20)
     contract = replace(CONTRACT, partitions=BUSINESS_DAYS)
     feed = replace(FEED, contract=contract, period="DATE '2025-04-01'", tick_seconds=0.0)
     desk.ledger.note_days(FEED.name, "batch", {"a.csv": ["2025-04-01"]}, desk.now - timedelta(hours=1))

@@ -26,13 +26,14 @@ from platform_shared.ingestion.quarantine import quarantine_message, set_aside
 from platform_shared.ingestion.scanning import Memory, Scan, scan
 from platform_shared.ledger import Ledger, Look, Message, Outbox, Outcome, Seen, Unit, UnitState
 from platform_shared.partitions import FIRST_BUSINESS_DATE
+from platform_shared.together import written_together
 
 _COMPARED_BYTES = 64 * 1024**2
 _KEPT_BYTES = 256 * 1024**2
 """Largest object whose bytes a look copies to the quarantine."""
 _PLANNED_UNITS = 10_000
 _NAMED = 20
-_ANNOUNCED_AT_ONCE = 20
+_ANNOUNCED_AT_ONCE = 1000
 """Empty periods between two looks at the clock."""
 
 
@@ -227,8 +228,10 @@ class Looker:
             if start and time.monotonic() - began > feed.tick_seconds:
                 return
             part = empty[start : start + _ANNOUNCED_AT_ONCE]
-            for day in part:
-                self.announce(day.isoformat(), True)
+            # Seen one by one, they would be built in several backfills, one for each look in between.
+            with written_together():
+                for day in part:
+                    self.announce(day.isoformat(), True)
             self.ledger.feeds.note_empty_days(feed.name, part, now)
 
 
