@@ -1,60 +1,89 @@
-"""Sales by part of the day, for who plans the staff; no Dagster here."""
+"""Sales by department, for who buys for it; no Dagster here."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 
-from batch.partitions import DAYPARTS
+from batch.partitions import LARGE_DEPARTMENTS, OTHER, OTHER_DEPARTMENTS, UNKNOWN
 from batch.tables import as_csv, as_markdown
-from platform_shared.partitions import BUSINESS_TIME_ZONE
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
+# However often the master has a product, its lines count once.
+_STORES = f"""
+    WITH products AS (SELECT product_id, min(department) AS department FROM lake.marts.products GROUP BY ALL)
+    SELECT lines.business_date::VARCHAR,
+           CASE WHEN department IS NULL THEN '{UNKNOWN}' WHEN list_contains($large, department) THEN department
+                ELSE '{OTHER}' END,
+           store_id, count(DISTINCT basket_id), sum(sales_value)::DECIMAL(18, 2),
+           list(DISTINCT department) FILTER (NOT list_contains($listed, department)),
+           list(DISTINCT lines.product_id) FILTER (department IS NULL)
+    FROM lake.raw.order_lines lines LEFT JOIN products ON products.product_id = lines.product_id
+    WHERE business_date BETWEEN CAST($first AS DATE) AND CAST($last AS DATE)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_TOTALS = """
+    SELECT business_date::VARCHAR, sum(sales_value)::DECIMAL(18, 2) FROM lake.raw.order_lines
+    WHERE business_date BETWEEN CAST($first AS DATE) AND CAST($last AS DATE) GROUP BY 1
+"""
+
 
 @dataclass(frozen=True)
-class StoreDaypart:
-    """One store in one part of one day; US dollars. A basket is of the part in which it was paid."""
+class StoreDepartment:
+    """One store and one department on one day; US dollars. A basket counts in each department that it has a line of."""
 
     store_id: int
     baskets: int
     sales_value: Decimal
 
 
-def read_dayparts(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[str]
-) -> dict[tuple[str, str], list[StoreDaypart]]:
-    """The stores that sold in each part of these business days (ISO), by number."""
-    cases = " ".join(f"WHEN hour >= {begins} THEN '{name}'" for name, begins in reversed(DAYPARTS.items()))
-    rows = connection.execute(
-        f"""
-        SELECT business_date::VARCHAR, CASE {cases} END, store_id, count(DISTINCT basket_id),
-               sum(sales_value)::DECIMAL(18, 2)
-        FROM (SELECT *, hour(timezone('{BUSINESS_TIME_ZONE}', transaction_timestamp)) AS hour
-              FROM lake.raw.order_lines WHERE business_date BETWEEN CAST(? AS DATE) AND CAST(? AS DATE))
-        GROUP BY ALL ORDER BY 1, 2, 3
-        """,
-        [min(days), max(days)],
-    ).fetchall()
-    found: dict[tuple[str, str], list[StoreDaypart]] = {(day, part): [] for day in days for part in DAYPARTS}
-    for day, part, *store in rows:
-        if (day, part) in found:
-            found[day, part].append(StoreDaypart(*store))
+@dataclass
+class DaySales:
+    """What was sold on one day. `sales_value`: US dollars of all lines, whatever the departments add up to."""
+
+    sales_value: Decimal = Decimal(0)
+    departments: dict[str, list[StoreDepartment]] = field(default_factory=dict)
+    """Of each department the stores that sold of it, by number."""
+    unlisted: set[str] = field(default_factory=set)
+    """Departments that the master has and the lists of this location have not; counted as OTHER."""
+    unknown_products: set[int] = field(default_factory=set)
+    """Products that the master does not have; counted as UNKNOWN."""
+
+
+def read_sales(connection: duckdb.DuckDBPyConnection, days: Sequence[str]) -> dict[str, DaySales]:
+    """What was sold on these business days (ISO)."""
+    span = {"first": min(days), "last": max(days)}
+    listed = {"large": list(LARGE_DEPARTMENTS), "listed": [*LARGE_DEPARTMENTS, *OTHER_DEPARTMENTS]}
+    # In one transaction, so that both see the same lines.
+    connection.execute("BEGIN")
+    rows = connection.execute(_STORES, {**span, **listed}).fetchall()
+    totals = connection.execute(_TOTALS, span).fetchall()
+    connection.execute("ROLLBACK")
+    found = {day: DaySales() for day in days}
+    for day, sales_value in totals:
+        if day in found:
+            found[day].sales_value = sales_value
+    for day, department, store_id, baskets, sales_value, unlisted, unknown_products in rows:
+        if day in found:
+            found[day].departments.setdefault(department, []).append(StoreDepartment(store_id, baskets, sales_value))
+            found[day].unlisted.update(unlisted or ())
+            found[day].unknown_products.update(unknown_products or ())
     return found
 
 
-def to_csv(stores: Sequence[StoreDaypart]) -> str:
+def to_csv(stores: Sequence[StoreDepartment]) -> str:
     """A header and a line a store."""
     return as_csv(("store_id", "baskets", "sales_value"), ((s.store_id, s.baskets, s.sales_value) for s in stores))
 
 
 @dataclass(frozen=True)
 class WeekdayProfile:
-    """A part of the day on one weekday, over the days there are; US dollars a day."""
+    """A department on one weekday, over the days there are; US dollars a day."""
 
     weekday: str
     days: int
