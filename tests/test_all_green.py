@@ -29,6 +29,7 @@ import pytest
 from demo_world.calendar import business_day, last_complete_trading_days
 from demo_world.dropping import Manners, drop
 from demo_world.households import household_objects
+from demo_world.products import products_object
 from demo_world.promotions import begun_weeks, promotions_object
 from demo_world.source import COLUMNS, store_day_files
 from platform_shared.files import write_atomically
@@ -206,7 +207,7 @@ def platform(home: Home, days: list[date]) -> Iterator[Platform]:
     s3 = S3Server()
     try:
         s3.make_bucket("retailer")
-        for thing in household_objects():
+        for thing in (*household_objects(), products_object()):
             s3.client.put_object(Bucket="retailer", Key=thing.key, Body=thing.content)
         for monday in begun_weeks(days[0], datetime.now(UTC)):
             thing = promotions_object(monday)

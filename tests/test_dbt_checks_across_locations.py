@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from platform_shared.contracts import COUPON_USAGE, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
+from platform_shared.contracts import COUPON_USAGE, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PRODUCTS, RAW_PROMOTIONS
 from platform_shared.warehouse import TableName, Warehouse, create_table
 
 pytestmark = pytest.mark.timeout(900)
@@ -21,7 +21,12 @@ def platform(daemon_harness, platform_home):
     """Both locations, with their raw tables empty."""
     daemon = daemon_harness({"analytics": "analytics.definitions", "batch": "batch.definitions"}, NOW)
     warehouse = Warehouse.of(platform_home)
-    periods = {RAW_ORDER_LINES: "business_date", RAW_HOUSEHOLDS: None, RAW_PROMOTIONS: "business_week"}
+    periods = {
+        RAW_ORDER_LINES: "business_date",
+        RAW_HOUSEHOLDS: None,
+        RAW_PROMOTIONS: "business_week",
+        RAW_PRODUCTS: None,
+    }
     with warehouse.connect() as lake:
         for contract, period in periods.items():
             types = {**contract.types, **({period: "DATE"} if period else {})}

@@ -1,4 +1,4 @@
-"""The three feeds through a real daemon, against the Parquet source: in any order, with S3 killed and refilled on the
+"""All feeds through a real daemon, against the Parquet source: in any order, with S3 killed and refilled on the
 way, after all runs and cursors are deleted, and after files are overwritten.
 
 `make soak` loads a whole cycle of 364 days and all 53 weeks, `make test` 14 days and 3 weeks. The expected side reads
@@ -25,6 +25,7 @@ import pytest
 from demo_world.calendar import data_day
 from demo_world.dropping import Manners, drop
 from demo_world.households import household_objects
+from demo_world.products import products_object
 from demo_world.promotions import SOURCE_WEEKS, monday_of, promotions_object
 from demo_world.source import store_day_files
 from platform_shared.instance_home import environment_of, prepare_home
@@ -44,7 +45,7 @@ PATIENCE_SECONDS = 3600 if SOAK else 240
 LINE = (
     "household_id, store_id, basket_id, product_id, quantity, sales_value, retail_disc, coupon_disc, coupon_match_disc"
 )
-SENSORS = [f"{feed}_landing_sensor" for feed in ("order_lines", "households", "promotions")]
+SENSORS = [f"{feed}_landing_sensor" for feed in ("order_lines", "households", "promotions", "products")]
 
 pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
 
@@ -98,8 +99,8 @@ class World:
             drop(file, self.home.landing / "order_lines", how=Manners(), pause=lambda: None)
         return len(files)
 
-    def put_households(self) -> None:
-        for thing in household_objects():
+    def put_masters(self) -> None:
+        for thing in (*household_objects(), products_object()):
             self.s3.client.put_object(Bucket="retailer", Key=thing.key, Body=thing.content)
 
     def put_promotions(self, weeks: list[int]) -> None:
@@ -137,7 +138,7 @@ def source() -> duckdb.DuckDBPyConnection:
     folder = f"{spec.submodule_search_locations[0]}/data"
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    for name in ("transactions", "promotions", "demographics"):
+    for name in ("transactions", "promotions", "demographics", "products"):
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{folder}/{name}.parquet')")
     connection.execute("CREATE TABLE days (day DATE, data_day DATE)")
     for day in DAYS:
@@ -230,21 +231,25 @@ def test_a_cycle_of_order_lines(world: World, source: duckdb.DuckDBPyConnection)
     assert world.ask("SELECT count(*) FROM lake.raw.order_lines") == [(len(expected) - len(chosen),)]
 
 
-def test_households_and_promotions_with_s3_killed_and_refilled(world: World, source: duckdb.DuckDBPyConnection) -> None:
-    world.put_households()
+def test_what_comes_from_s3_is_exact_with_s3_killed_and_refilled(
+    world: World, source: duckdb.DuckDBPyConnection
+) -> None:
+    world.put_masters()
     world.put_promotions(WEEKS[:1])
     world.daemon.start()
     world.daemon.wait_for(
-        lambda: world.loaded("households") == 9 and world.loaded("promotions") == 1, "the first objects"
+        lambda: [world.loaded(feed) for feed in ("households", "promotions", "products")] == [9, 1, 1],
+        "the first objects",
     )
     world.s3.kill()
     world.s3.start()
     world.s3.make_bucket("retailer")
     world.put_promotions(WEEKS)
-    world.put_households()
+    world.put_masters()
     world.daemon.wait_for(
         lambda: (
-            world.loaded("promotions") >= len(WEEKS) and world.at_rest("promotions") and world.at_rest("households")
+            world.loaded("promotions") >= len(WEEKS)
+            and all(map(world.at_rest, ("promotions", "households", "products")))
         ),
         "what came after the kill",
     )
@@ -255,6 +260,12 @@ def test_households_and_promotions_with_s3_killed_and_refilled(world: World, sou
     assert world.ask(f"SELECT {columns} FROM lake.raw.households ORDER BY ALL") == households
     # Refilled with the same bytes: seen, and not loaded again.
     assert world.loaded("households") == 9
+
+    columns = "product_id, manufacturer_id, department, brand, product_category, product_type, package_size"
+    products = source.execute(f"SELECT {columns} FROM products ORDER BY ALL").fetchall()
+    assert len(products) == 92_331
+    assert world.ask(f"SELECT {columns} FROM lake.raw.products ORDER BY ALL") == products
+    assert world.loaded("products") == 1
 
     row = "hash(product_id, store_id, display_location, mailer_location, week)"
     by_week = f"SELECT week, count(*), sum({row}) FROM {{}} {{}} GROUP BY 1 ORDER BY 1"

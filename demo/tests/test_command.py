@@ -97,12 +97,15 @@ def test_with_an_endpoint_the_bucket_is_filled_after_the_files(
     assert [each["feed"] for each in reports] == [
         *["order_lines"] * int(days),
         "households",
+        "products",
         *["promotions"] * len(weeks),
     ]
     assert [each["week"] for each in reports if each["feed"] == "promotions"] == weeks
     keys = [entry["Key"] for entry in s3_server.client.list_objects_v2(Bucket="retailer")["Contents"]]
     assert len([key for key in keys if key.startswith("customer_data/")]) == 9
-    assert keys[9:] == [f"promotions/week={week}/promotions.parquet" for week in weeks]
+    assert keys[9:] == ["master_data/products.csv.gz"] + [
+        f"promotions/week={week}/promotions.parquet" for week in weeks
+    ]
 
 
 def test_a_server_that_takes_nothing_makes_a_past_that_did_not_take_place(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 from demo_world.bucket import BUCKET, bucket_at
 from demo_world.filling import LOOK_EVERY_SECONDS, SEND_AGAIN_EVERY, Filler
 from demo_world.households import household_objects
+from demo_world.products import KEY as PRODUCTS
+from demo_world.products import products_object
 from demo_world.promotions import promotions_key, promotions_object
 from platform_shared.testing.faulty_proxy import FaultyProxy, SlowDown
 from platform_shared.testing.s3_server import S3Server
@@ -17,7 +19,7 @@ HOUSEHOLDS = {thing.key for thing in household_objects()}
 FIRST = date(2025, 7, 6)
 START = datetime(2025, 7, 13, 12, tzinfo=UTC)
 WEEKS = [date(2025, 6, 30), date(2025, 7, 7)]
-KEYS = HOUSEHOLDS | {promotions_key(monday) for monday in WEEKS}
+KEYS = HOUSEHOLDS | {PRODUCTS} | {promotions_key(monday) for monday in WEEKS}
 
 
 class World:
@@ -47,7 +49,7 @@ def versions(server: S3Server) -> dict[str, list[str]]:
 
 
 def etags(keys: set[str]) -> dict[str, list[str]]:
-    things = [*household_objects(), *(promotions_object(monday) for monday in WEEKS)]
+    things = [*household_objects(), products_object(), *(promotions_object(monday) for monday in WEEKS)]
     return {thing.key: [hashlib.md5(thing.content).hexdigest()] for thing in things if thing.key in keys}
 
 
@@ -63,6 +65,7 @@ def test_the_past_comes_at_once_and_a_second_time_changes_nothing(
     reports, told = said(capsys)
     assert reports == [
         {"feed": "households", "objects": 9, "rows": 801},
+        {"feed": "products", "objects": 1, "rows": 92331},
         {"feed": "promotions", "week": "2025-06-30", "objects": 1, "rows": 336420, "source_week": 29},
         {"feed": "promotions", "week": "2025-07-07", "objects": 1, "rows": 371912, "source_week": 30},
     ]
@@ -101,7 +104,7 @@ def test_a_server_that_comes_late_is_filled(s3_server: S3Server, capsys: pytest.
     assert world.filler.play_past(60)
     assert versions(s3_server) == etags(KEYS)
     reports, told = said(capsys)
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert told[1:] == ["S3 answers again"]
 
 
@@ -118,8 +121,8 @@ def test_a_server_that_forgot_everything_is_filled_again(
     world.filler.play_live()
     assert versions(s3_server) == etags(KEYS)
     reports, told = said(capsys)
-    assert len(reports) == 3
-    assert told == ["11 objects were gone from S3 and are there again"]
+    assert len(reports) == 4
+    assert told == ["12 objects were gone from S3 and are there again"]
 
 
 def test_a_server_that_dies_and_comes_back_later_is_filled_again(
@@ -131,7 +134,7 @@ def test_a_server_that_dies_and_comes_back_later_is_filled_again(
     assert versions(s3_server) == etags(KEYS)
     _, told = said(capsys)
     assert s3_server.endpoint_url in told[0]
-    assert told[1:] == ["11 objects were gone from S3 and are there again", "S3 answers again"]
+    assert told[1:] == ["12 objects were gone from S3 and are there again", "S3 answers again"]
 
 
 def test_one_object_that_is_gone_comes_back_and_the_others_stay(
@@ -163,7 +166,7 @@ def test_what_a_busy_server_did_not_take_follows(
     assert busy.happened == 4
     assert versions(s3_server) == etags(KEYS)
     reports, told = said(capsys)
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert "SlowDown" in told[0]
 
 
@@ -196,4 +199,14 @@ def test_a_week_comes_when_it_begins(s3_server: S3Server, capsys: pytest.Capture
     world.filler.play_live()
     assert seen == [KEYS - {promotions_key(WEEKS[1])}]
     assert set(versions(s3_server)) == KEYS
-    assert [each.get("week") for each in said(capsys)[0]] == [None, "2025-06-30", "2025-07-07"]
+    assert [each.get("week") for each in said(capsys)[0]] == [None, None, "2025-06-30", "2025-07-07"]
+
+
+def test_the_whole_product_master_comes_again_with_each_day(
+    s3_server: S3Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before_midnight = datetime(2025, 7, 7, 4, tzinfo=UTC) - timedelta(seconds=30)
+    World(s3_server.endpoint_url, minutes=1, start=before_midnight).filler.play_live()
+    (etag,) = etags({PRODUCTS})[PRODUCTS]
+    assert versions(s3_server)[PRODUCTS] == [etag, etag]
+    assert said(capsys)[1] == [f"{PRODUCTS} sent again, the same 92331 rows: a snapshot comes with each day"]

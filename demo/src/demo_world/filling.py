@@ -5,8 +5,9 @@ from datetime import date, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from demo_world import households, promotions
+from demo_world import households, products, promotions
 from demo_world.bucket import Bucket
+from demo_world.calendar import business_day
 from demo_world.reporting import report, tell
 
 LOOK_EVERY_SECONDS = 3.0
@@ -16,9 +17,9 @@ SEND_AGAIN_EVERY = timedelta(minutes=5)
 class Filler:
     """Puts into the bucket what should be there by now and is not, until `wait` says stop.
 
-    That is all households, and the promotions of each week that has begun and ended on the day `first` or later. Each
-    of the two, of promotions each week, is reported on stdout, as a line of JSON, once it is there for the first time.
-    What S3 does not do is told on stderr once, and tried again.
+    That is all households, the product master, and the promotions of each week that has begun and ended on the day
+    `first` or later. Each of the three, of promotions each week, is reported on stdout, as a line of JSON, once it is
+    there for the first time. What S3 does not do is told on stderr once, and tried again.
     """
 
     def __init__(
@@ -42,12 +43,16 @@ class Filler:
         return True
 
     def play_live(self) -> None:
-        """Keep the bucket filled, and now and then send an object of the households again, until stopped."""
-        due = self._clock() + SEND_AGAIN_EVERY
+        """Keep the bucket filled, now and then send an object of the households again, and the product master with each
+        new business day, until stopped."""
+        due, day = self._clock() + SEND_AGAIN_EVERY, business_day(self._clock())
         seconds = 0.0
         while not self._wait(seconds):
-            if self._try(self._fill) and self._clock() >= due and self._try(self._send_again):
-                due = self._clock() + SEND_AGAIN_EVERY
+            if self._try(self._fill):
+                if self._clock() >= due and self._try(self._send_again):
+                    due = self._clock() + SEND_AGAIN_EVERY
+                if (today := business_day(self._clock())) > day and self._try(self._send_products):
+                    day = today
             seconds = LOOK_EVERY_SECONDS
 
     def _try(self, work: Callable[[], bool]) -> bool:
@@ -74,6 +79,13 @@ class Filler:
                     return False
                 self._bucket.put(thing)
         self._note_households()
+        if products.KEY not in there & self._was_there:
+            if self._wait(0):
+                return False
+            master = products.products_object()
+            if products.KEY not in there:
+                self._bucket.put(master)
+            self._note_products(master.rows)
         for monday in promotions.begun_weeks(self._first, self._clock()):
             key = promotions.promotions_key(monday)
             if key in there and key in self._was_there:
@@ -95,6 +107,11 @@ class Filler:
             report({"feed": households.FEED, "objects": len(keys), "rows": rows})
         self._was_there |= keys
 
+    def _note_products(self, rows: int) -> None:
+        if products.KEY not in self._was_there:
+            report({"feed": products.FEED, "objects": 1, "rows": rows})
+        self._was_there.add(products.KEY)
+
     def _note_promotions(self, monday: date, rows: int) -> None:
         key = promotions.promotions_key(monday)
         if key not in self._was_there:
@@ -108,4 +125,10 @@ class Filler:
         self._bucket.put(households.in_another_order(thing, f"{self._sent_again}"))
         self._sent_again += 1
         tell(f"{thing.key} sent again, the same {thing.rows} rows in another order")
+        return True
+
+    def _send_products(self) -> bool:
+        master = products.products_object()
+        self._bucket.put(master)
+        tell(f"{master.key} sent again, the same {master.rows} rows: a snapshot comes with each day")
         return True

@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS, Contract
+from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PRODUCTS, RAW_PROMOTIONS, Contract
 from platform_shared.settings import Home
 from platform_shared.testing.daemon import DaemonHarness
 from platform_shared.warehouse import TableName, Warehouse, create_table
@@ -71,7 +71,12 @@ class Retailer:
         return runs
 
     def _fill(self) -> None:
-        periods = {RAW_ORDER_LINES: "business_date", RAW_HOUSEHOLDS: None, RAW_PROMOTIONS: "business_week"}
+        periods = {
+            RAW_ORDER_LINES: "business_date",
+            RAW_HOUSEHOLDS: None,
+            RAW_PROMOTIONS: "business_week",
+            RAW_PRODUCTS: None,
+        }
         with self.warehouse.connect() as lake:
             for contract, period in periods.items():
                 types = {**contract.types, **({period: "DATE"} if period else {})}
@@ -95,6 +100,7 @@ SOURCE = {
     RAW_PROMOTIONS: f"""
         SELECT *, DATE '{MONDAY}' AS business_week FROM read_parquet('{_DATA}/promotions.parquet')
         WHERE week = {SOURCE_WEEK}""",
+    RAW_PRODUCTS: f"SELECT * FROM read_parquet('{_DATA}/products.parquet')",
 }
 """The real data, in SQL, as rows of the raw tables: a week of 2017 played in 2026."""
 
@@ -107,7 +113,7 @@ def week() -> list[date]:
 
 @pytest.fixture
 def source() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The Parquet source itself, as tables order_lines, households and promotions: what marts must add up to."""
+    """The Parquet source itself, as tables order_lines, households, promotions, products: what marts must add up to."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for contract, sql in SOURCE.items():

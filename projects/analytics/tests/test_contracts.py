@@ -13,14 +13,16 @@ from platform_shared.contracts import (
     DAILY_SALES,
     HOUSEHOLD_DAYS,
     HOUSEHOLD_SPEND,
+    PRODUCTS,
     PROMOTION_LIFT,
     RAW_HOUSEHOLDS,
     RAW_ORDER_LINES,
+    RAW_PRODUCTS,
     RAW_PROMOTIONS,
 )
 from platform_shared.dbt.manifest import checked_manifest
 
-MARTS = [DAILY_SALES, HOUSEHOLD_SPEND, COUPON_USAGE, HOUSEHOLD_DAYS, PROMOTION_LIFT]
+MARTS = [DAILY_SALES, HOUSEHOLD_SPEND, COUPON_USAGE, HOUSEHOLD_DAYS, PROMOTION_LIFT, PRODUCTS]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def promised(contract):
 def test_every_source_is_a_contract_column_by_column(manifest):
     contracts = {(contract.schema, contract.table): contract for contract in CONTRACTS}
     sources = manifest["sources"].values()
-    assert {source["name"] for source in sources} == {"order_lines", "households", "promotions"}
+    assert {source["name"] for source in sources} == {"order_lines", "households", "promotions", "products"}
     for source in sources:
         contract = contracts[source["schema"], source["name"]]
         assert declared(source) == promised(contract)
@@ -72,8 +74,9 @@ def test_a_mart_is_the_promised_asset(specs, contract):
     [
         ("staging/stg_order_lines", RAW_ORDER_LINES),
         ("staging/stg_households", RAW_HOUSEHOLDS),
-        # Through an ephemeral model, which is no asset.
+        # Through ephemeral models, which are no assets.
         ("marts/promotion_lift", RAW_PROMOTIONS),
+        ("marts/products", RAW_PRODUCTS),
     ],
 )
 def test_a_source_is_the_asset_of_ingestion(specs, model, contract):

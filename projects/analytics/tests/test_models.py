@@ -6,7 +6,14 @@ import dagster as dg
 import pytest
 
 from analytics.dbt_project import DBT_PROJECT_DIR
-from platform_shared.contracts import COUPON_USAGE, DAILY_SALES, RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
+from platform_shared.contracts import (
+    COUPON_USAGE,
+    DAILY_SALES,
+    RAW_HOUSEHOLDS,
+    RAW_ORDER_LINES,
+    RAW_PRODUCTS,
+    RAW_PROMOTIONS,
+)
 from platform_shared.dbt.executable import dbt_executable
 from platform_shared.dbt.running import PARSED, dbt_environment
 
@@ -26,7 +33,13 @@ SEGMENTS = {
     "marts/customer_segments",
     "reports/segment_export",
 }
-AT_ONCE = {"seeds/income_bands", "seeds/age_bands", "staging/stg_households", "snapshots/households_history"}
+AT_ONCE = {
+    "seeds/income_bands",
+    "seeds/age_bands",
+    "staging/stg_households",
+    "snapshots/households_history",
+    "marts/products",
+}
 
 EXPECTED = {
     "marts.daily_sales": """
@@ -50,6 +63,10 @@ EXPECTED = {
         SELECT coalesce(income, 'unknown'), NULL, coalesce(age, 'unknown'), NULL, count(DISTINCT household_id),
                count(DISTINCT (business_date, basket_id)), sum(sales)
         FROM lines LEFT JOIN households USING (household_id) GROUP BY ALL""",
+    "marts.products": """
+        SELECT product_id, department, coalesce(product_category, 'unknown'), coalesce(product_type, 'unknown'),
+               package_size, manufacturer_id, brand = 'Private'
+        FROM products""",
     # One product and store at a time, with no aggregation that the model has too.
     "marts.promotion_lift": """
         WITH pairs AS (
@@ -126,6 +143,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
     retailer.arrives(RAW_HOUSEHOLDS)
     retailer.arrives(RAW_ORDER_LINES, *week)
     retailer.arrives(RAW_PROMOTIONS, week[0])
+    retailer.arrives(RAW_PRODUCTS)
     runs = retailer.settle()
     assert sorted(map(sorted, map(names, runs))) == sorted(map(sorted, (AT_ONCE, BY_DAY, BY_WEEK, SEGMENTS)))
     assert_marts_are_exact(retailer, source, week[0])
@@ -152,7 +170,7 @@ def test_a_fresh_platform_builds_every_model_by_itself_in_four_runs(retailer, so
 
     # The project's unit tests, on the tables that they take their columns from; and what is made again, when code
     # changes, over what is there.
-    assert "PASS=4 WARN=0 ERROR=0" in dbt("test", "--select", "test_type:unit")
+    assert "PASS=5 WARN=0 ERROR=0" in dbt("test", "--select", "test_type:unit")
     assert "ERROR=0 SKIP=0" in dbt("build", "--select", "stg_households", "income_bands", "age_bands")
 
 

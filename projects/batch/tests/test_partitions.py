@@ -1,4 +1,4 @@
-"""Reports by store (partitions that come and go) and by day and part of the day (two dimensions)."""
+"""Reports by store (partitions that come and go) and by day and department (two dimensions)."""
 
 import csv
 import io
@@ -10,14 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.dayparts import WEEKDAYS, profile
-from batch.defs.dayparts import DAYPART_PROFILES, DAYPART_SALES
+from batch.defs import departments as defs
+from batch.defs.departments import ADDS_UP, DEPARTMENT_PROFILES, DEPARTMENT_SALES, KNOWN, LISTED
 from batch.defs.store_profiles import STORE_PROFILES
-from batch.partitions import BY_DAY_AND_DAYPART, DAYPARTS, STORES, STORES_NAME
+from batch.departments import WEEKDAYS, profile, to_csv
+from batch.partitions import (
+    BY_DAY_AND_DEPARTMENT,
+    DEPARTMENTS,
+    LARGE_DEPARTMENTS,
+    OTHER_DEPARTMENTS,
+    STORES,
+    STORES_NAME,
+)
 from batch.store_profiles import RETIRES_AFTER, changes
-from platform_shared.contracts import DAILY_SALES, RAW_ORDER_LINES
+from platform_shared.contracts import DAILY_SALES, PRODUCTS, RAW_ORDER_LINES
+from platform_shared.schedules import range_request
 
-from .conftest import LAST, days
+from .conftest import ALL_DAYS, DATA, LAST, days
 
 pytestmark = pytest.mark.timeout(600)
 TODAY = date(2026, 12, 7)
@@ -105,10 +114,10 @@ def test_a_weekly_run_of_the_stores_that_fails_is_tried_again(shop):
     assert shop.daemon.materialized(STORE_PROFILES.key) == ["31", "31"]
 
 
-def automate(shop, minutes=4):
+def automate(shop, minutes=4, **options):
     """Runs of the sensor that fills gaps and of the one that follows conditions."""
     shop.daemon.advance(timedelta(minutes=5))
-    runs = shop.fill("daypart_sales_gap_sensor", looks=2)
+    runs = shop.fill("department_sales_gap_sensor", looks=2, **options)
     for _ in range(minutes):
         shop.daemon.advance(timedelta(minutes=1))
         shop.daemon.tick_automation("batch_automation_sensor")
@@ -118,33 +127,120 @@ def automate(shop, minutes=4):
     return runs
 
 
-def test_sales_by_day_and_daypart_are_exact_and_each_daypart_has_its_profile(shop, source):
-    november = days(date(2026, 11, 1))
-    shop.arrives(RAW_ORDER_LINES, *november)
-    runs = automate(shop)
-    keys = BY_DAY_AND_DAYPART.get_partition_keys(current_time=shop.daemon.now)
-    assert sorted(shop.daemon.materialized(DAYPART_SALES.key)) == sorted(keys)
-    assert sorted(shop.daemon.materialized(DAYPART_PROFILES.key)) == sorted(DAYPARTS)
-    assert len(runs) == 2, "one for all days and parts, and one for all profiles"
-    for day in (date(2026, 11, 1), date(2026, 11, 25), LAST):
-        for part, begins in DAYPARTS.items():
-            ends = min([other for other in DAYPARTS.values() if other > begins], default=24)
-            expected = source.execute(
-                f"""SELECT store_id, count(DISTINCT basket_id), sum(sales_value) FROM lines
-                    WHERE business_date = DATE '{day}'
-                    AND extract(hour FROM transaction_timestamp AT TIME ZONE 'America/New_York')
-                        BETWEEN {begins} AND {ends - 1}
-                    GROUP BY ALL ORDER BY 1"""
-            ).fetchall()
-            assert rows(shop.told(f"daypart_sales/{day}/{part}.csv")) == [tuple(map(str, row)) for row in expected]
+NOVEMBER = days(date(2026, 11, 1))
+BY_SOURCE = f"""
+    SELECT business_date::VARCHAR,
+           CASE WHEN department IS NULL THEN 'UNKNOWN' WHEN department IN {LARGE_DEPARTMENTS} THEN department
+                ELSE 'OTHER' END AS department, store_id, count(DISTINCT basket_id), sum(sales_value)
+    FROM lines LEFT JOIN products USING (product_id)
+    WHERE business_date >= DATE '2026-11-01' GROUP BY 1, 2, 3 ORDER BY 3
+"""
 
-    # A late file of a day: its five parts and the profiles again, no other day.
-    before = len(shop.daemon.materialized(DAYPART_SALES.key))
+
+@pytest.fixture
+def sold(shop, source):
+    """November by department and day from the source, with all that is read announced."""
+    shop.arrives(RAW_ORDER_LINES, *ALL_DAYS)
+    shop.arrives(PRODUCTS)
+    found = {}
+    for day, department, *row in source.execute(BY_SOURCE).fetchall():
+        found.setdefault((day, department), []).append(tuple(map(str, row)))
+    return found
+
+
+def built(shop, series):
+    return shop.daemon.materialized(series.key)
+
+
+def test_sales_by_day_and_department_are_exact_and_each_department_has_its_profile(shop, source, sold):
+    runs = automate(shop)
+    keys = BY_DAY_AND_DEPARTMENT.get_partition_keys(current_time=shop.daemon.now)
+    assert sorted(built(shop, DEPARTMENT_SALES)) == sorted(keys)
+    assert sorted(built(shop, DEPARTMENT_PROFILES)) == sorted(DEPARTMENTS)
+    assert len(runs) == 2, "one for all days and departments, and one for all profiles"
+    for day in NOVEMBER:
+        told = {each: rows(shop.told(f"department_sales/{day}/{each}.csv")) for each in DEPARTMENTS}
+        assert told == {each: sold.get((f"{day}", each), []) for each in DEPARTMENTS}
+        sales = sum(Decimal(row[2]) for stores in told.values() for row in stores)
+        assert [(sales,)] == source.execute(
+            f"SELECT sum(sales_value) FROM lines WHERE business_date = DATE '{day}'"
+        ).fetchall()
+    assert {name for _, name in sold} == {*DEPARTMENTS}
+    checks = {name: shop.daemon.check(DEPARTMENT_SALES.key, name) for name in (ADDS_UP, LISTED, KNOWN)}
+    assert {name: check.passed for name, check in checks.items()} == {ADDS_UP: True, LISTED: True, KNOWN: False}
+    assert (checks[KNOWN].blocking, "5978648" in checks[KNOWN].metadata["products"].value) == (False, True)
+
+    # A late file of a day: its departments and the profiles again, no other day.
+    before = len(built(shop, DEPARTMENT_SALES))
     shop.arrives(RAW_ORDER_LINES, date(2026, 11, 20))
     automate(shop)
-    again = shop.daemon.materialized(DAYPART_SALES.key)[before:]
-    assert sorted(again) == sorted(f"2026-11-20|{part}" for part in DAYPARTS)
-    assert len(shop.daemon.materialized(DAYPART_PROFILES.key)) == 2 * len(DAYPARTS)
+    again = built(shop, DEPARTMENT_SALES)[before:]
+    assert sorted(again) == sorted(f"2026-11-20|{each}" for each in DEPARTMENTS)
+    assert len(built(shop, DEPARTMENT_PROFILES)) == 2 * len(DEPARTMENTS)
+
+
+def test_products_that_are_listed_late_build_their_latest_days_again_and_no_others(shop, sold):
+    named = "product_id IN (SELECT product_id FROM lake.marts.products WHERE department = 'DELI')"
+    with shop.warehouse.connect() as lake:
+        lake.execute(f"CREATE TEMP TABLE late AS FROM lake.marts.products WHERE {named}")
+        lake.execute(f"DELETE FROM lake.marts.products WHERE {named}")
+        automate(shop, minutes=0)
+        before = len(built(shop, DEPARTMENT_SALES))
+        assert shop.told(f"department_sales/{LAST}/DELI.csv").count("\n") == 1
+        lake.execute("INSERT INTO lake.marts.products FROM late")
+    shop.arrives(PRODUCTS)
+    automate(shop, minutes=0)
+    latest = days(date(2026, 11, 23))
+    again = built(shop, DEPARTMENT_SALES)[before:]
+    assert sorted(again) == sorted(f"{day}|{each}" for day in latest for each in DEPARTMENTS)
+    for day in NOVEMBER:
+        told = rows(shop.told(f"department_sales/{day}/DELI.csv"))
+        assert told == (sold[f"{day}", "DELI"] if day in latest else [])
+
+
+def test_a_department_that_nobody_has_listed_is_counted_and_fails_the_run_with_its_name(shop, sold):
+    shop.change("UPDATE lake.marts.products SET department = 'OTHER' WHERE department = 'GARDEN CENTER'")
+    shop.change("UPDATE lake.marts.products SET department = 'BAKERY' WHERE department = 'PASTRY'")
+    runs = [run for run in automate(shop, minutes=2, may_fail=True) if run.job_name == DEPARTMENT_SALES.job]
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.FAILURE]
+    assert LISTED in shop.daemon.run_error(runs[0].run_id)
+    check = shop.daemon.check(DEPARTMENT_SALES.key, LISTED)
+    assert (check.passed, check.metadata["departments"].value) == (False, "BAKERY, OTHER")
+    assert shop.daemon.check(DEPARTMENT_SALES.key, ADDS_UP).passed
+    for row in rows(shop.told(f"department_sales/{LAST}/OTHER.csv")):
+        assert row[0] in {store for each in ("OTHER", "PASTRY") for store, *_ in sold[f"{LAST}", each]}
+    assert rows(shop.told(f"department_sales/{LAST}/PASTRY.csv")) == []
+    assert built(shop, DEPARTMENT_PROFILES) == [], "what reads them waits until somebody has listed it"
+
+
+def test_a_product_that_the_master_has_twice_counts_once(shop, sold):
+    shop.change("INSERT INTO lake.marts.products FROM lake.marts.products WHERE department = 'FUEL'")
+    automate(shop, minutes=0)
+    assert rows(shop.told(f"department_sales/{LAST}/FUEL.csv")) == sold[f"{LAST}", "FUEL"]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a day", "a department of a day"])
+def test_departments_that_do_not_add_up_to_the_lines_fail_their_check(shop, sold, monkeypatch, whole):
+    """What cannot be, unless the code is wrong: here it leaves a store out."""
+    monkeypatch.setattr(defs, "to_csv", lambda stores: to_csv(stores[1:]))
+    keys = [f"{LAST}|{each}" for each in DEPARTMENTS][: None if whole else 1]
+    shop.daemon.launch(DEPARTMENT_SALES.key, tags=dict(range_request(keys).tags))
+    shop.daemon.execute_runs(may_fail=True)
+    check = shop.daemon.check(DEPARTMENT_SALES.key, ADDS_UP)
+    assert (check.passed, check.metadata["days"].value) == ((False, f"{LAST}") if whole else (True, "none"))
+
+
+def test_every_department_of_the_source_is_listed_and_the_large_ones_by_themselves(source):
+    names = source.execute("SELECT DISTINCT department FROM products").fetchall()
+    assert {name for (name,) in names} == {*LARGE_DEPARTMENTS} | OTHER_DEPARTMENTS
+    assert not {*LARGE_DEPARTMENTS} & OTHER_DEPARTMENTS
+    large = source.execute(
+        f"""SELECT department FROM read_parquet('{DATA}/transactions.parquet') JOIN products USING (product_id)
+            GROUP BY 1 HAVING sum(sales_value) >= 0.01 *
+                (SELECT sum(sales_value) FROM read_parquet('{DATA}/transactions.parquet'))
+            ORDER BY sum(sales_value) DESC"""
+    ).fetchall()
+    assert tuple(name for (name,) in large) == LARGE_DEPARTMENTS
 
 
 def test_a_weekday_is_the_mean_of_its_open_days():

@@ -1,5 +1,6 @@
 """The feeds in S3: real objects, the real sensor loop, the real ledger and the real warehouse."""
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_PROMOTIONS
+from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_PRODUCTS, RAW_PROMOTIONS
 from platform_shared.ledger import Ledger
 from platform_shared.postgres import postgres
 from platform_shared.settings import Home
@@ -108,6 +109,34 @@ def test_the_week_of_a_row_is_that_of_its_key(platform: Platform, tmp_path: Path
         (date(2025, 1, 13), 8),
     ]
     assert platform.daemon.materialized(RAW_PROMOTIONS.key) == ["2025-01-06", "2025-01-13"]
+
+
+def snapshot(*rows: str, columns: str = "") -> bytes:
+    header = "product_id,manufacturer_id,department,brand,product_category,product_type,package_size"
+    return gzip.compress("\n".join([header + columns, *rows, ""]).encode(), mtime=0)
+
+
+def test_a_snapshot_replaces_all_products_and_the_same_again_changes_nothing(platform: Platform) -> None:
+    beans, ice = "7,2,GROCERY,National,BEANS,CANNED,15 OZ", "8,2,GROCERY,Private,FRZN ICE,,"
+    platform.put("master_data/products.csv.gz", snapshot(beans, ice))
+    platform.put("master_data/products-test.csv.gz", snapshot("9,2,TOYS,National,,,"))
+    platform.load("products")
+    assert platform.ask("SELECT product_id, product_type, package_size FROM lake.raw.products ORDER BY 1") == [
+        (7, "CANNED", "15 OZ"),
+        (8, None, None),
+    ]
+    platform.put("master_data/products.csv.gz", snapshot(beans, ice))
+    assert len(platform.load("products")) == 1
+    assert len(platform.daemon.materializations(RAW_PRODUCTS.key)) == 1
+
+    # The next one has other products, and a column that nobody waits for.
+    platform.put("master_data/products.csv.gz", snapshot(f"{ice},12", "10,2,DELI,National,,,,13", columns=",shelf"))
+    platform.load("products")
+    assert platform.ask("SELECT product_id, department FROM lake.raw.products ORDER BY 1") == [
+        (8, "GROCERY"),
+        (10, "DELI"),
+    ]
+    assert len(platform.daemon.materializations(RAW_PRODUCTS.key)) == 2
 
 
 def test_an_object_without_a_week_in_its_key_is_set_aside_and_holds_up_nothing(

@@ -147,6 +147,22 @@ RAW_PROMOTIONS = Contract(
     ),
 )
 
+RAW_PRODUCTS = Contract(
+    schema="raw",
+    table="products",
+    owner="ingestion",
+    description="The product master as its newest snapshot has it; one row a product.",
+    columns=(
+        Column("product_id", "BIGINT", "Product.", required=True),
+        Column("manufacturer_id", "BIGINT", "Manufacturer.", required=True),
+        Column("department", "VARCHAR", "Department that sells it, as the master names it.", required=True),
+        Column("brand", "VARCHAR", "National, or Private for the retailer's own.", required=True),
+        Column("product_category", "VARCHAR", "Group of products within the department; empty if unknown."),
+        Column("product_type", "VARCHAR", "Kind of product within the category; empty if unknown."),
+        Column("package_size", "VARCHAR", "Contents with their unit, as printed; empty if unknown."),
+    ),
+)
+
 DAILY_SALES = Contract(
     schema="marts",
     table="daily_sales",
@@ -236,13 +252,31 @@ PROMOTION_LIFT = Contract(
     ),
 )
 
+PRODUCTS = Contract(
+    schema="marts",
+    table="products",
+    owner="analytics",
+    description="Every product that the retailer lists, one row each.",
+    columns=(
+        Column("product_id", "BIGINT", "Product."),
+        Column("department", "VARCHAR", "Department that sells it, as the product master names it."),
+        Column("category", "VARCHAR", "Group of products within the department; `unknown` if the master has none."),
+        Column("product_type", "VARCHAR", "Kind of product within the category; `unknown` if the master has none."),
+        Column("package_size", "VARCHAR", "Contents with their unit, as printed; empty if unknown."),
+        Column("manufacturer_id", "BIGINT", "Manufacturer."),
+        Column("is_own_brand", "BOOLEAN", "Whether it is a brand of the retailer's own."),
+    ),
+)
+
 CONTRACTS: tuple[Contract, ...] = (
     RAW_ORDER_LINES,
     RAW_HOUSEHOLDS,
     RAW_PROMOTIONS,
+    RAW_PRODUCTS,
     DAILY_SALES,
     HOUSEHOLD_SPEND,
     COUPON_USAGE,
     HOUSEHOLD_DAYS,
     PROMOTION_LIFT,
+    PRODUCTS,
 )

@@ -1,12 +1,12 @@
 """What the instance knows of the partitions of a series."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
-from platform_shared.partitions import BUSINESS_DAYS, COMPLETE_WEEKS
-from platform_shared.schedules import Input, Series, Slot, range_request, slots, the_days_in, whole_table
+from platform_shared.partitions import BUSINESS_DAYS, COMPLETE_DAYS, COMPLETE_WEEKS
+from platform_shared.schedules import Input, Series, Slot, range_request, same_day, slots, the_days_in, whole_table
 
 MART, BANDS, REPORT = dg.AssetKey("mart"), dg.AssetKey("bands"), dg.AssetKey("report")
 NOW = datetime(2025, 2, 3, 17, tzinfo=UTC)
@@ -35,6 +35,27 @@ def test_all_that_is_read_must_be_there_and_the_newest_of_it_counts():
         report(instance, MART, days[0])
         assert [slot.key for slot in slots(instance, WEEKS, NOW) if slot.is_due] == ["2025-01-06", "2025-01-13"]
         assert [slot.key for slot in slots(instance, WEEKS, NOW, ["2025-01-13"])] == ["2025-01-13"]
+
+
+def test_what_all_partitions_read_builds_only_those_of_late_again():
+    names = Input(BANDS, whole_table, recent=timedelta(days=14))
+    series = Series(REPORT, "report_job", COMPLETE_DAYS, (Input(MART, same_day), names))
+    days = COMPLETE_DAYS.get_partition_keys(current_time=NOW)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def due(now=NOW):
+            return [slot.key for slot in slots(instance, series, now) if slot.is_due]
+
+        report(instance, MART, *days)
+        assert due() == [], "all of it must be there, also for old days"
+        report(instance, BANDS, None)
+        assert due() == days
+        report(instance, REPORT, *days)
+        report(instance, BANDS, None)
+        assert due() == [day for day in days if day >= "2025-01-20"]
+        assert "2025-01-20" not in due(NOW + timedelta(days=1))
+        report(instance, MART, days[0])
+        assert due()[0] == days[0]
 
 
 def test_a_series_without_inputs_is_due_while_it_is_missing():

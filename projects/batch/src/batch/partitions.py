@@ -4,19 +4,66 @@ import warnings
 
 import dagster as dg
 
-from platform_shared.partitions import BUSINESS_TIME_ZONE
+from platform_shared.partitions import BUSINESS_TIME_ZONE, COMPLETE_HOURS
 
-DAYPARTS = {"night": 0, "morning": 6, "midday": 11, "afternoon": 14, "evening": 18}
-"""Parts of a business day, each with the hour of the shop's clock at which it begins; it ends with the next one."""
+OTHER, UNKNOWN = "OTHER", "UNKNOWN"
 
-BY_DAYPART = dg.StaticPartitionsDefinition(list(DAYPARTS))
+LARGE_DEPARTMENTS = (
+    "GROCERY",
+    "DRUG GM",
+    "FUEL",
+    "PRODUCE",
+    "MEAT",
+    "MEAT-PCKGD",
+    "DELI",
+    "MISCELLANEOUS",
+    "PASTRY",
+    "NUTRITION",
+)
+"""Those that bring a hundredth of a year's sales or more, by their names in the product master."""
+
+OTHER_DEPARTMENTS = frozenset(
+    {
+        "SEAFOOD-PCKGD",
+        "FLORAL",
+        "COSMETICS",
+        "SALAD BAR",
+        "SEAFOOD",
+        "SPIRITS",
+        "GARDEN CENTER",
+        "CHEF SHOPPE",
+        "TRAVEL & LEISURE",
+        "RESTAURANT",
+        "COUPON",
+        "FROZEN GROCERY",
+        "AUTOMOTIVE",
+        "GM MERCH EXP",
+        "PHOTO & VIDEO",
+        "CNTRL/STORE SUP",
+        "POSTAL CENTER",
+        "TOYS",
+        "PROD-WHS SALES",
+        "ELECT &PLUMBING",
+        "HOUSEWARES",
+        "CHARITABLE CONT",
+    }
+)
+"""The small ones, which are reported together. One that stands in neither list is counted with them, and fails a check
+until somebody has listed it. For one that becomes large, build the days again on which it was small (`make backfill`).
+"""
+
+DEPARTMENTS = (*LARGE_DEPARTMENTS, OTHER, UNKNOWN)
+"""Of the reports; UNKNOWN is what is sold before the product master has it."""
+
+BY_DEPARTMENT = dg.StaticPartitionsDefinition(list(DEPARTMENTS))
 """Few names that are known when the code is written."""
 
-STAFFING_DAYS = dg.DailyPartitionsDefinition(start_date="2026-11-01", timezone=BUSINESS_TIME_ZONE)
-"""Days that are over. They begin late: each of them is five partitions for ever."""
+DETAILED_DAYS = dg.DailyPartitionsDefinition(start_date=COMPLETE_HOURS.start, timezone=BUSINESS_TIME_ZONE)
+"""Days that are over. They begin as late as the hours do: each of them is twelve partitions for ever, and a fresh
+platform builds them all, those without sales too (all days since January 2025: 8,400 partitions, 49 CPU seconds)."""
 
-BY_DAY_AND_DAYPART = dg.MultiPartitionsDefinition({"day": STAFFING_DAYS, "daypart": BY_DAYPART})
-"""Two dimensions, which is as many as Dagster has; a key is `2026-11-01|evening`, dimensions by name."""
+BY_DAY_AND_DEPARTMENT = dg.MultiPartitionsDefinition({"day": DETAILED_DAYS, "department": BY_DEPARTMENT})
+"""Two dimensions, which is as many as Dagster has; a key is `2026-11-01|DELI`, dimensions by name."""
 
 STORES_NAME = "stores"
 STORES = dg.DynamicPartitionsDefinition(name=STORES_NAME)
@@ -26,6 +73,6 @@ STORES = dg.DynamicPartitionsDefinition(name=STORES_NAME)
 def along(dimension: str) -> dg.PartitionMapping:
     """How a table of two dimensions and one of this dimension alone go together, either way round."""
     with warnings.catch_warnings():
-        # Beta in 1.13; the tests of the reports by part of the day hold what it does.
+        # Beta in 1.13; the tests of the reports by department hold what it does.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.MultiToSingleDimensionPartitionMapping(dimension)

@@ -31,7 +31,7 @@ def next_steps(home: Home, root: Path, demo: bool) -> list[str]:
     if demo:
         first = f"Next: the demo world drops store files into {landing}; a sensor picks them up within 5 s,"
         second = "the marts follow from what it loads, and the report appears when a day's sales are there."
-        lines = [first, second, "Households and promotions come into the bucket `retailer` in S3."]
+        lines = [first, second, "Households, products and promotions come into the bucket `retailer` in S3."]
     else:
         lines = [f"No demo world runs: put files into {landing}, a sensor picks them up within 5 s."]
     return [

@@ -37,10 +37,10 @@ def build_partitions(
     event, and what changed since it was read is read and written again; what still changes after a few rounds is not
     announced. Raises PartitionsFailedError after all others are built.
     """
-    asked = list(context.partition_keys)
+    asked, began = list(context.partition_keys), clock.utc_now()
     keys = asked
     if _ONLY_DUE in context.run.tags:
-        keys = [slot.key for slot in slots(context.instance, series, clock.utc_now(), asked) if slot.is_due]
+        keys = [slot.key for slot in slots(context.instance, series, began, asked) if slot.is_due]
         if len(keys) < len(asked):
             context.log.info(f"{len(asked) - len(keys)} of {len(asked)} partitions are up to date, or lack an input.")
     built: dict[str, None] = {}
@@ -49,7 +49,7 @@ def build_partitions(
         if not keys:
             break
         seen = newest_input(context.instance, series)
-        now = before = newest_inputs(context.instance, series, keys)
+        now = before = newest_inputs(context.instance, series, keys, began)
         found = read(keys)
         for key in keys:
             try:
@@ -60,12 +60,12 @@ def build_partitions(
                 continue
             newest = newest_input(context.instance, series)
             if newest != seen:
-                seen, now = newest, newest_inputs(context.instance, series, keys)
+                seen, now = newest, newest_inputs(context.instance, series, keys, began)
             if now[key] == before[key]:
                 context.log_event(dg.AssetMaterialization(series.key, partition=key, metadata=metadata))
                 built[key] = None
         # With what changed in the moment between the look and the event.
-        now = newest_inputs(context.instance, series, keys)
+        now = newest_inputs(context.instance, series, keys, began)
         keys = [key for key in keys if now[key] != before[key] and key not in failed]
     outrun = [key for key in keys if key not in built]
     if failed:

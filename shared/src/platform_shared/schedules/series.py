@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from platform_shared.partitions import business_days_of
+from platform_shared.partitions import business_date, business_days_of
 from platform_shared.schedules.due import NOTHING_TO_WAIT_FOR, Slot, State
 from platform_shared.schedules.healing import Limits
 
@@ -16,10 +16,15 @@ Reads = Callable[[str], Sequence[str | None]]
 
 @dataclass(frozen=True)
 class Input:
-    """An asset that each partition reads in part. All of what it reads must be there before it is built."""
+    """An asset that each partition reads in part. All of what it reads must be there before it is built.
+
+    `recent` is for what all partitions read, such as a table of names, where a change would else build years again: it
+    then makes a partition due only if the day (New York) with which its key begins lies no further back than that.
+    """
 
     key: dg.AssetKey
     reads: Reads
+    recent: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Seq
     keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
     states = instance.get_status_by_partition(series.key, keys, series.partitions) or {}
     built = _newest(instance, series.key)
-    inputs = newest_inputs(instance, series, keys if only is None else only)
+    inputs = newest_inputs(instance, series, keys if only is None else only, now)
     wanted = None if only is None else frozenset(only)
     return [
         Slot(key, built.get(key), inputs[key], state, state is not State.FAILED and _is_reserved(series, key, now))
@@ -77,16 +82,20 @@ def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Seq
     ]
 
 
-def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[str]) -> dict[str, int | None]:
-    """The newest record of all that each partition reads; None for a partition of which some input is not there."""
+def newest_inputs(
+    instance: dg.DagsterInstance, series: Series, keys: Sequence[str], now: datetime
+) -> dict[str, int | None]:
+    """The newest record of what makes each partition due at `now`; None for one of which some input is not there."""
     found: dict[str, int | None] = dict.fromkeys(keys, NOTHING_TO_WAIT_FOR)
     for each in series.inputs:
         newest = _newest(instance, each.key)
         for key in keys:
             so_far, records = found[key], [newest.get(part) for part in each.reads(key)]
             there = [record for record in records if record is not None]
-            complete = so_far is not None and there and len(there) == len(records)
-            found[key] = max(*there, so_far or 0) if complete else None
+            if so_far is None or not there or len(there) < len(records):
+                found[key] = None
+            elif each.recent is None or business_date(now) - date.fromisoformat(key[:10]) <= each.recent:
+                found[key] = max(*there, so_far)
     return found
 
 

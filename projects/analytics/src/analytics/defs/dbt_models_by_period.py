@@ -6,7 +6,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from analytics.dbt_project import DBT_PROJECT_DIR
-from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PROMOTIONS
+from platform_shared.contracts import RAW_HOUSEHOLDS, RAW_ORDER_LINES, RAW_PRODUCTS, RAW_PROMOTIONS
 from platform_shared.dbt.building import dbt_build
 from platform_shared.dbt.project import dbt_cli, dbt_pool, dbt_project
 from platform_shared.dbt.translator import PlatformDbtTranslator
@@ -43,7 +43,7 @@ def dbt_models_by_period() -> dg.Definitions:
     def dbt_models_by_week(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[object]:
         yield from dbt_build(context, dbt)
 
-    sources = (RAW_ORDER_LINES, RAW_HOUSEHOLDS, RAW_PROMOTIONS)
+    sources = (RAW_ORDER_LINES, RAW_HOUSEHOLDS, RAW_PROMOTIONS, RAW_PRODUCTS)
     return dg.Definitions(
         assets=[dbt_models_by_day, dbt_models_by_week, *(source.reference() for source in sources)],
         resources={"dbt": dbt_cli(project)},
