@@ -107,6 +107,7 @@ JOBS = {
     "household_segments_job": {"household_segments"},
     "promotion_lift_job": {"weekly_promotion_lift"},
     "segment_model_job": {"household_segment_model"},
+    "segments_refresh_job": {"household_segment_model", "household_segments"},
     "store_profiles_job": {"store_profiles"},
     "store_sales_job": {"daily_store_sales"},
     "weekly_report_job": {"weekly_report"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batch.defs import household_segments as defs
 from batch.defs.segment_refresh import REST
-from batch.household_segments import score
+from batch.household_segments import score, train
 from batch.segment_refresh import Route, has_drifted, plan
 from platform_shared.contracts import HOUSEHOLD_SPEND
 from platform_shared.sensors import Places
@@ -83,7 +83,12 @@ def more_come(shop, share=1):
     shop.arrives(HOUSEHOLD_SPEND)
 
 
-def test_many_more_households_train_the_model_and_are_told_once(few):
+def test_many_more_households_train_the_model_and_are_told_once(few, monkeypatch):
+    def training(*arguments):
+        few.daemon.advance(timedelta(seconds=1))
+        return train(*arguments)
+
+    monkeypatch.setattr(defs, "train", training)
     more_come(few)
     assert HOUSEHOLD_SPEND.key.to_user_string() in look(few).skip_reason, "the model is left alone for a while"
     few.daemon.advance(REST)

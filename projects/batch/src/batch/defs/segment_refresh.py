@@ -29,7 +29,7 @@ _ASSETS = {Route.SCORE: [household_segments], Route.RETRAIN: [household_segment_
 @dg.sensor(
     name="household_segments_refresh_sensor",
     job=segments_refresh_job,
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Follows the model and the households, each from a place of its own: after a new model it asks for the "
     "segments, and with a quarter more or fewer households for both.",
