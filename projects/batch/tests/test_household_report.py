@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from batch.defs.household_report import KEY, on_all_inputs_change
 from platform_shared.contracts import HOUSEHOLD_SPEND, RAW_HOUSEHOLDS
-from platform_shared.sensors import Joined, newest_materializations
+from platform_shared.sensors import Places, newest_materializations
 from platform_shared.testing.simulation import Simulation
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -114,9 +114,14 @@ def location():
 
     @dg.sensor(job=tell_job, default_status=dg.DefaultSensorStatus.RUNNING, minimum_interval_seconds=5)
     def both_changed_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        joined = Joined.of(context.cursor).look(newest_materializations(context.instance, [USERS, ORDERS]))
-        requests = [dg.RunRequest(run_key=joined.run_key)] if joined.is_complete else []
-        return dg.SensorResult(requests, skip_reason=None if requests else joined.waits_for, cursor=joined.cursor())
+        newest = newest_materializations(context.instance, [USERS, ORDERS])
+        places = Places.of(context.cursor)
+        if unchanged := places.unchanged(newest):
+            waits = f"Waits for a change of {', '.join(unchanged)}."
+            return dg.SensorResult(skip_reason=waits, cursor=places.cursor())
+        both = places.changed(newest)
+        request = dg.RunRequest(run_key=f"{both['users']}-{both['orders']}")
+        return dg.SensorResult([request], cursor=places.after(both).cursor())
 
     return dg.Definitions([dg.AssetSpec(USERS), dg.AssetSpec(ORDERS)], jobs=[tell_job], sensors=[both_changed_sensor])
 

@@ -159,7 +159,10 @@ def test_the_model_is_trained_on_monday_once_there_are_households(shop):
     assert len(ticks["segment_model_weekly_schedule"].run_ids) == 1
 
 
-def test_the_heavy_library_is_imported_by_the_run_alone():
-    code = "import sys, batch.definitions as d; d.defs(); print([n for n in ('sklearn', 'numpy') if n in sys.modules])"
+def test_heavy_libraries_are_imported_by_the_run_alone():
+    code = (
+        "import sys, batch.definitions as d; d.defs(); "
+        "print([n for n in ('sklearn', 'numpy', 'matplotlib') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

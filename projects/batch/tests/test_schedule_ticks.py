@@ -9,13 +9,21 @@ import dagster as dg
 import pytest
 
 from batch.definitions import defs
-from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, HOUSEHOLD_SPEND, PROMOTION_LIFT, RAW_ORDER_LINES
+from platform_shared.contracts import (
+    COUPON_USAGE,
+    DAILY_SALES,
+    HOUSEHOLD_DAYS,
+    HOUSEHOLD_SPEND,
+    PROMOTION_LIFT,
+    RAW_ORDER_LINES,
+)
 from platform_shared.partitions import BUSINESS_TIME_ZONE, COMPLETE_HOURS
 from platform_shared.schedules import Series
 
 SCHEDULES = {
     "store_sales_daily_schedule": "5 0 * * *",
     "promotion_lift_weekly_schedule": "10 0 * * 1",
+    "weekly_report_schedule": "20 0 * * 1",
     "cohort_retention_monthly_schedule": "15 0 1 * *",
     "coupon_hours_hourly_schedule": "5 * * * *",
     "segment_model_weekly_schedule": "0 5 * * 1",
@@ -34,7 +42,7 @@ def test_every_schedule_is_in_new_york_and_runs():
 @pytest.fixture
 def ticking(daemon_harness):
     """Opens a daemon over this location with nothing built, at an instant of UTC."""
-    owned = (DAILY_SALES, HOUSEHOLD_DAYS, HOUSEHOLD_SPEND, PROMOTION_LIFT, RAW_ORDER_LINES)
+    owned = (COUPON_USAGE, DAILY_SALES, HOUSEHOLD_DAYS, HOUSEHOLD_SPEND, PROMOTION_LIFT, RAW_ORDER_LINES)
     others = dg.Definitions([dg.AssetSpec(each.key, partitions_def=each.partitions) for each in owned])
     return lambda instant: daemon_harness(
         {"batch": "batch.definitions", "others": others}, datetime.fromisoformat(instant).replace(tzinfo=UTC)
@@ -80,14 +88,16 @@ def test_each_hour_is_asked_for_once(ticking, begins, day, hours):
 
 def test_a_week_and_a_month_are_asked_for_when_they_are_over(ticking):
     daemon = ticking("2026-11-30T05:04")  # a Monday, four past midnight; the next day is the first
+    partitioned = ("promotion_lift_weekly_schedule", "weekly_report_schedule", "cohort_retention_monthly_schedule")
     for _ in range(8):
         daemon.advance(timedelta(hours=6))
-        daemon.tick_schedules("promotion_lift_weekly_schedule", "cohort_retention_monthly_schedule")
+        daemon.tick_schedules(*partitioned)
     assert {run.tags["dagster/schedule_name"]: run.tags["dagster/partition"] for run in daemon.runs()} == {
         "promotion_lift_weekly_schedule": "2026-11-23",
+        "weekly_report_schedule": "2026-11-23",
         "cohort_retention_monthly_schedule": "2026-11-01",
     }
-    assert len(daemon.runs()) == 2
+    assert len(daemon.runs()) == 3
 
 
 JOBS = {
@@ -98,8 +108,10 @@ JOBS = {
     "promotion_lift_job": {"weekly_promotion_lift"},
     "sales_report_delivery_job": set(),
     "segment_model_job": {"household_segment_model"},
+    "segments_refresh_job": {"household_segment_model", "household_segments"},
     "store_profiles_job": {"store_profiles"},
     "store_sales_job": {"daily_store_sales"},
+    "weekly_report_job": {"weekly_report"},
 }
 
 

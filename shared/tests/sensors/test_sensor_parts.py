@@ -1,4 +1,4 @@
-"""Every event in order, changes that gather, and joins: what sensors are made of."""
+"""Every event in order, changes that gather, and a place in each asset: what sensors are made of."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_shared.sensors import Gathered, Joined, Threshold, materializations_after, newest_materializations
+from platform_shared.sensors import (
+    Gathered,
+    Places,
+    Threshold,
+    look_at_each,
+    materializations_after,
+    newest_materializations,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 GATE = Threshold(amount=10, max_wait=timedelta(minutes=5))
@@ -66,16 +73,65 @@ def test_what_was_gathered_survives_in_the_cursor(gathered):
     assert Gathered.of(None) == Gathered()
 
 
-@given(st.lists(st.dictionaries(st.sampled_from("ab"), st.integers(1, 3)), max_size=15))
+LOOKS = st.lists(st.dictionaries(st.sampled_from("ab"), st.integers(1, 3)), max_size=15)
+
+
+@given(LOOKS)
 def test_a_join_uses_each_record_once_and_waits_for_all(looks):
-    newest, joined, used = {"a": None, "b": None}, Joined(), {"a": 0, "b": 0}
+    newest, places, used = {"a": None, "b": None}, Places(), {"a": 0, "b": 0}
     for steps in looks:
         for name, step in steps.items():
             newest[name] = (newest[name] or 0) + step
-        joined = Joined.of(joined.cursor()).look(dict(newest))
-        assert joined.is_complete == all((newest[name] or 0) > used[name] for name in "ab")
-        if joined.is_complete:
+        places = Places.of(places.cursor())
+        is_complete = not places.unchanged(newest)
+        assert is_complete == all((newest[name] or 0) > used[name] for name in "ab")
+        if is_complete:
+            places = places.after(places.changed(newest))
             used = dict(newest)
+
+
+@given(LOOKS, st.data())
+def test_each_asset_keeps_its_own_place_until_it_is_dealt_with(looks, data):
+    """Whatever changes and whatever cannot be looked at: no change is forgotten, none is dealt with twice."""
+    newest, places = {"a": None, "b": None}, Places()
+    open_changes, dealt = {"a": 0, "b": 0}, {"a": [], "b": []}
+    for steps in looks:
+        for name, step in steps.items():
+            newest[name] = (newest[name] or 0) + step
+            open_changes[name] += 1
+        places = Places.of(places.cursor())
+        changed = places.changed(newest)
+        assert {*changed} == {name for name, number in open_changes.items() if number}
+        assert places.unchanged(newest) == sorted({*"ab"} - {*changed})
+        away = data.draw(st.sets(st.sampled_from("ab")))
+        done = {name: record for name, record in changed.items() if name not in away}
+        places = places.after(done)
+        for name, record in done.items():
+            dealt[name].append(record)
+            open_changes[name] = 0
+    for records in dealt.values():
+        assert records == sorted({*records})
+
+
+def raising(error):
+    def look():
+        raise error
+
+    return look
+
+
+def test_what_cannot_be_looked_at_holds_up_no_other():
+    away = ConnectionError("the shop is away")
+    seen, failed = look_at_each({"a": raising(away), "b": lambda: 7, "c": lambda: None})
+    assert (seen, failed) == ({"b": 7, "c": None}, {"a": away})
+    assert away.__notes__ == ["at the look at a"]
+    assert look_at_each({}) == ({}, {})
+
+
+def test_a_look_at_which_all_fail_fails():
+    with pytest.raises(ExceptionGroup, match="No look succeeded: a, b") as caught:
+        look_at_each({"a": raising(OSError("1")), "b": raising(OSError("2"))})
+    assert [str(error) for error in caught.value.exceptions] == ["1", "2"]
 
 
 def test_the_newest_record_of_each_is_there_or_none():
@@ -85,6 +141,3 @@ def test_the_newest_record_of_each_is_there_or_none():
         found = newest_materializations(instance, [ORDERS, USERS])
         (last,) = materializations_after(instance, ORDERS, None)[-1:]
         assert found == {"orders": last.storage_id, "users": None}
-    joined = Joined().look(found)
-    assert joined.waits_for == "Waits for a change of users."
-    assert Joined().look({"a": 4, "b": 9}).run_key == "4-9"

@@ -1,14 +1,15 @@
 """Figures of the sales report and how they look; no Dagster here."""
 
 import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from importlib.resources import files
 
 import duckdb
+
+from batch.pages import render
+from batch.plots import ACCENT, house_style, plain, svg_element
 
 UI_MARKDOWN_LIMIT = 1000
 """Dagster's UI shows Markdown metadata inline below this many characters, behind a link above."""
@@ -116,24 +117,19 @@ def plot_svg(by_day: Sequence[DaySales]) -> str:
     """Sales by day as an SVG element for an HTML page."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    axes = figure.add_subplot()
-    axes.bar(
-        [f"{day.day:%d %b}" for day in by_day], [float(day.sales_value) for day in by_day], color="#2563eb", width=0.8
-    )
-    axes.set_ylabel("sales, US $")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.01)
-    figure.autofmt_xdate()
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    with house_style():
+        figure = Figure(figsize=(9, 3), layout="constrained")
+        axes = figure.add_subplot()
+        axes.bar(
+            [f"{day.day:%d %b}" for day in by_day], [float(day.sales_value) for day in by_day], color=ACCENT, width=0.8
+        )
+        axes.set_ylabel("sales, US $")
+        plain(axes)
+        axes.margins(x=0.01)
+        figure.autofmt_xdate()
+        return svg_element(figure, "days", "Sales by day; the table below has the figures.")
 
 
 def render_html(figures: Figures) -> str:
     """The report as one HTML page without references to other files."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = files("batch").joinpath("templates", "sales_report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(figures=figures, plot=plot_svg(figures.by_day))
+    return render("sales_report.html.j2", figures=figures, plot=plot_svg(figures.by_day))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, PROMOTION_LIFT, RAW_ORDER_LINES
+from platform_shared.contracts import COUPON_USAGE, DAILY_SALES, HOUSEHOLD_DAYS, PROMOTION_LIFT, RAW_ORDER_LINES
 from platform_shared.partitions import (
     COMPLETE_DAYS,
     COMPLETE_HOURS,
@@ -32,6 +32,23 @@ WEEKLY_PROMOTION_LIFT = Series(
     "promotion_lift_job",
     COMPLETE_WEEKS,
     (Input(PROMOTION_LIFT.key, same_day),),
+    reserve=_AFTER_MIDNIGHT,
+)
+
+
+def _two_weeks(week: str) -> tuple[str, ...]:
+    """The days of a week and of the one before; the first week has none before it."""
+    return business_days_until(business_days_of(COMPLETE_WEEKS, week)[-1])[-14:]
+
+
+WEEKLY_REPORT = Series(
+    dg.AssetKey(["reports", "weekly_report"]),
+    "weekly_report_job",
+    COMPLETE_WEEKS,
+    (
+        *(Input(contract.key, _two_weeks) for contract in (DAILY_SALES, COUPON_USAGE, HOUSEHOLD_DAYS)),
+        Input(PROMOTION_LIFT.key, same_day),
+    ),
     reserve=_AFTER_MIDNIGHT,
 )
 

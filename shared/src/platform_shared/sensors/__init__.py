@@ -1,7 +1,7 @@
-"""Parts of sensors that follow assets: every event in order, a gate that gathers small ones, and a join of several."""
+"""Parts of sensors that follow assets: each event in order, a gate for small ones, a place in each of several."""
 
-from platform_shared.sensors.joined import Joined, newest_materializations
 from platform_shared.sensors.materializations import materializations_after
+from platform_shared.sensors.places import Places, look_at_each, newest_materializations
 from platform_shared.sensors.threshold import Gathered, Threshold
 
-__all__ = ["Gathered", "Joined", "Threshold", "materializations_after", "newest_materializations"]
+__all__ = ["Gathered", "Places", "Threshold", "look_at_each", "materializations_after", "newest_materializations"]

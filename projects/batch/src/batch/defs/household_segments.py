@@ -1,6 +1,6 @@
 """Segments of households: a model that is trained weekly, and what it says of each household every four hours."""
 
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
@@ -96,6 +96,25 @@ household_segments_job = dg.define_asset_job(
     description="Says of each household which segment it is in.",
     tags=RUN_TAGS,
 )
+segments_refresh_job = dg.define_asset_job(
+    "segments_refresh_job",
+    [household_segment_model, household_segments],
+    description="Trains the model and says of each household which segment it is in; or says so alone.",
+    tags=RUN_TAGS,
+)
+
+
+def config_at(instant: datetime) -> SegmentsConfig:
+    """For a run that is asked for at this instant: its day in New York, and a batch by the hour."""
+    return SegmentsConfig(
+        as_of=HOURS.local(instant).date().isoformat(), batch_size=SMALL_BATCH if HOURS.is_busy(instant) else BATCH
+    )
+
+
+def why_not_segments(instance: dg.DagsterInstance) -> str | None:
+    """Why nobody is to ask for segments now: a run that makes them, or their model, is queued or at work."""
+    jobs = (household_segments_job, segments_refresh_job, segment_model_job)
+    return next(filter(None, (why_not_now(instance, job.name, Overlap.SKIP) for job in jobs)), None)
 
 
 def is_there(context: dg.ScheduleEvaluationContext, key: dg.AssetKey) -> bool:
@@ -126,12 +145,9 @@ def household_segments_four_hourly_schedule(
     context: dg.ScheduleEvaluationContext,
 ) -> dg.RunRequest | dg.SkipReason:
     at = context.scheduled_execution_time
-    why_not = HOURS.why_closed(at) or why_not_now(context.instance, household_segments_job.name, Overlap.SKIP)
+    why_not = HOURS.why_closed(at) or why_not_segments(context.instance)
     if why_not:
         return dg.SkipReason(why_not)
     if not is_there(context, household_segment_model.key):
         return dg.SkipReason("There is no model yet; it comes by itself once there are households.")
-    config = SegmentsConfig(
-        as_of=HOURS.local(at).date().isoformat(), batch_size=SMALL_BATCH if HOURS.is_busy(at) else BATCH
-    )
-    return dg.RunRequest(run_config=dg.RunConfig(ops={household_segments.op.name: config}))
+    return dg.RunRequest(run_config=dg.RunConfig(ops={household_segments.op.name: config_at(at)}))
