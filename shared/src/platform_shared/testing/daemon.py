@@ -242,6 +242,13 @@ class DaemonHarness:
             raise DaemonError(f"Run of {run.job_name} ended as {run.status.value}:\n{self.run_error(run_id)}")
         return run
 
+    def execute_beside(self, run_id: str) -> "Future[None]":
+        """Begins to execute this run in a thread, beside the one whose step calls this; the clock stands still.
+
+        Not beside one that starts or logs: Dagster sets up the logging of the process with each run.
+        """
+        return ThreadPoolExecutor(1).submit(self._launcher.execute, run_id)
+
     def dequeue(self) -> list[str]:
         """Takes runs from the queue as its limits allow: they are STARTING then. Returns the ids of all such runs."""
         queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
