@@ -39,9 +39,9 @@ def build_partitions(
     event, and what changed since it was read is read and written again; what still changes after a few rounds is not
     announced. Raises PartitionsFailedError after all others are built.
 
-    One run of a series works at a time, and another waits here. The asset's pool keeps it waiting in the queue, where it
-    takes no place, but is no lock: Dagster limits a pool from the second look of its queue on that sees a run of it, and
-    a run that is executed directly (`dg launch`, `dagster asset materialize`) passes no queue.
+    One run of a series works at a time; another waits here. The asset's pool keeps it waiting in the queue, where it
+    takes no place, but is no lock: Dagster limits a pool from the second look of its queue on that sees a run of it,
+    and a run that is executed directly (`dg launch`, `dagster asset materialize`) passes no queue.
     """
     with table_lock(postgres(), series.key.to_user_string()):
         built = _build(context, series, read, write)

@@ -1,8 +1,10 @@
 """A partitioned asset that is to have no gap, and what the instance knows of its partitions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache, partial
+from itertools import takewhile
 
 import dagster as dg
 
@@ -55,25 +57,30 @@ def whole_table(key: str) -> Sequence[None]:
 
 def the_days_in(partitions: dg.TimeWindowPartitionsDefinition) -> Reads:
     """An input by business day, for an hour, week or month: the days that lie in it or that it lies in."""
-    return lambda key: business_days_of(partitions, key)
+    return cache(partial(business_days_of, partitions))
 
 
 def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Sequence[str] | None = None) -> list[Slot]:
     """The partitions of a series at `now` (aware), in their order, or `only` these. A few queries, whatever
-    their number.
+    their number. What became of the newest attempt is looked up for rows with a partition that is due or reserved.
 
     One of the names used here is not marked public by Dagster (docs/adr/0005).
     """
     keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
-    states = instance.get_status_by_partition(series.key, keys, series.partitions) or {}
-    built = _newest(instance, series.key)
-    inputs = newest_inputs(instance, series, keys if only is None else only)
-    wanted = None if only is None else frozenset(only)
+    if only is not None:
+        wanted = frozenset(only)
+        keys = [key for key in keys if key in wanted]
+    built, inputs = _newest(instance, series.key), newest_inputs(instance, series, keys)
+    reserved = _reserved(series, keys, now)
+    found = [Slot(key, built.get(key), inputs[key]) for key in keys]
+    # Dagster computes each status it is asked for: of years of hours, that is most of a look.
+    rows = {series.row(slot.key) for slot in found if slot.is_due or slot.key in reserved}
+    asked = [key for key in keys if series.row(key) in rows]
+    states = (instance.get_status_by_partition(series.key, asked, series.partitions) or {}) if asked else {}
     return [
-        Slot(key, built.get(key), inputs[key], state, state is not State.FAILED and _is_reserved(series, key, now))
-        for key in keys
-        if wanted is None or key in wanted
-        for state in [_state(states.get(key))]
+        replace(slot, state=state, reserved=state is not State.FAILED and slot.key in reserved)
+        for slot in found
+        for state in [_state(states.get(slot.key))]
     ]
 
 
@@ -125,7 +132,11 @@ def _state(status: object) -> State:
     return words.get(str(getattr(status, "value", None)), State.IDLE)
 
 
-def _is_reserved(series: Series, key: str, now: datetime) -> bool:
-    if not series.reserve or not isinstance(series.partitions, dg.TimeWindowPartitionsDefinition):
-        return False
-    return now < series.partitions.time_window_for_partition_key(key).end + series.reserve
+def _reserved(series: Series, keys: Sequence[str], now: datetime) -> frozenset[str]:
+    """Those of these partitions, which are in order, that are left to the schedule's own tick."""
+    definition = series.partitions
+    if not series.reserve or not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return frozenset()
+    return frozenset(
+        takewhile(lambda key: now < definition.time_window_for_partition_key(key).end + series.reserve, reversed(keys))
+    )

@@ -161,6 +161,8 @@ class DaemonHarness:
         ReconstructableJob.get_definition.cache_clear()
         ReconstructableJob.get_repository_definition.cache_clear()
         self._automation = AssetDaemon(settings={}, pre_sensor_interval_seconds=30)
+        self._schedule_times.clear()
+        self._schedule_futures.clear()
         origins = [
             InProcessCodeLocationOrigin(
                 self._workspace_stack.enter_context(_loadable(name, location)), location_name=name
