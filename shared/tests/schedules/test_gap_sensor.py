@@ -1,11 +1,13 @@
 """Gaps in a real instance: what the sensor asks for, and what the runs make of it."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from platform_shared.partitions import BUSINESS_DAYS, BUSINESS_TIME_ZONE, COMPLETE_DAYS
+from platform_shared.postgres import postgres
 from platform_shared.schedules import (
     ONLY_DUE_TAGS,
     Input,
@@ -245,21 +247,56 @@ def test_runs_are_bounded_and_one_after_another(daemon_harness):
     assert (world.written, len(daemon.runs())) == (days("2026-02-20", 5), 3)
 
 
-def test_the_schedule_and_the_sensor_ask_for_the_same_at_the_same_moment(daemon, world):
-    deliver(daemon, "2026-02-25")
-    heal(daemon)  # Dagster knows a pool once its queue has seen a run of it
-    world.written.clear()
+def ask_twice_at_once(daemon):
+    """The schedule and the sensor ask for the day that has just ended, in one look of the daemon."""
     daemon.advance(datetime(2026, 3, 4, 5, 4, tzinfo=UTC) - daemon.now)
     daemon.tick_schedules()
     deliver(daemon, "2026-03-03")
     daemon.advance(timedelta(minutes=15))
     ticks = daemon.tick_all()
     assert {tick.name for tick in ticks if tick.run_ids} == {SENSOR, "report_daily_schedule"}
+
+
+def test_the_schedule_and_the_sensor_ask_for_the_same_at_the_same_moment(daemon, world):
+    deliver(daemon, "2026-02-25")
+    heal(daemon)  # Dagster knows a pool once its queue has seen a run of it
+    world.written.clear()
+    ask_twice_at_once(daemon)
     assert len(daemon.dequeue()) == 1, "the pool keeps two runs apart"
     assert len(daemon.execute_runs()) == 2
     assert world.written == ["2026-03-03"]
     assert heal(daemon).run_ids == ()
     assert daemon.materialized(REPORT) == ["2026-02-25", "2026-03-03"]
+
+
+WAITS_FOR_A_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+@pytest.mark.parametrize("first", ["the schedule's", "the sensor's"])
+def test_the_first_runs_ever_of_a_pool_do_the_work_once(daemon, world, first):
+    """Their pool does not keep them apart: its limit holds from the next look of the queue on."""
+    ask_twice_at_once(daemon)
+    runs = daemon.dequeue()
+    assert len(runs) == 2, "Dagster limits a pool from the first look on: docs/schedules.md need not speak of a lock"
+    by_the_sensor = {run.run_id for run in daemon.runs(tags={"dagster/sensor_name": SENSOR})}
+    one, other = sorted(runs, key=lambda run: (run in by_the_sensor) == (first == "the schedule's"))
+    beside = []
+
+    def starts_the_other(key):
+        """While the one writes; goes on when the other has ended, or waits for the one to end."""
+        if not beside:
+            beside.append(daemon.execute_beside(other))
+            with closing(postgres().connect()) as connection, connection.cursor() as cursor:
+                waits = False
+                while not waits and not beside[0].done():
+                    cursor.execute(WAITS_FOR_A_LOCK)
+                    ((waits,),) = cursor.fetchall()
+
+    world.meanwhile = starts_the_other
+    daemon.execute(one)
+    beside[0].result()
+    assert {run.status for run in daemon.runs()} == {dg.DagsterRunStatus.SUCCESS}
+    assert (world.written, daemon.materialized(REPORT)) == (["2026-03-03"], ["2026-03-03"])
 
 
 def test_a_person_builds_what_the_person_chose(daemon, world):

@@ -82,6 +82,58 @@ def test_with_room_for_all_nothing_is_left_out(slots, limits):
     assert asked == {s.key for s in slots if s.is_due and not s.reserved and s.state is not State.ACTIVE}
 
 
+tries = st.builds(
+    Tried,
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(0, 3_000).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+    st.integers(1, 9),
+)
+memories = st.builds(
+    Memory,
+    st.dictionaries(st.integers(0, 29).map(lambda n: f"{n:03}"), tries),
+    st.none() | st.integers(0, 9).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+)
+
+
+@given(slots, st.integers(0, 3), limits, memories)
+def test_whatever_is_remembered_nothing_is_asked_for_too_early_and_nothing_is_left_out(
+    slots, in_flight, limits, memory
+):
+    found = ask(slots, in_flight, memory, limits)
+    by_key = {slot.key: slot for slot in slots}
+    due = {s.key for s in slots if s.is_due and not s.reserved}
+    before = {key: tried for key, tried in memory.tried.items() if key in due and tried.inputs == by_key[key].inputs}
+    idle = {key for key in due if by_key[key].state is not State.ACTIVE}
+    early = {key for key in idle if key in before and limits.again(before[key]) > NOW}
+    rests = memory.asked is not None and memory.asked + limits.rest > NOW
+    assert [key for key, _ in found.waiting] == sorted(early)
+    assert not (rests and found.runs)
+    for run in found.runs:
+        for key in run:
+            tried = before.pop(key, None)
+            assert key in idle - early
+            assert len(run) <= (max(1, tried.together // 2) if tried else limits.per_run)
+            assert found.memory.tried[key] == Tried(
+                by_key[key].inputs, (tried.times if tried else 0) + 1, NOW, len(run)
+            )
+    asked = {key for run in found.runs for key in run}
+    assert {key: tried for key, tried in found.memory.tried.items() if key not in asked} == before
+    if not rests and len(found.runs) < limits.in_flight - in_flight:
+        assert asked == idle - early
+
+
+@given(slots, limits)
+def test_any_other_instigator_asks_once_for_what_is_due_and_spans_nothing_else(slots, limits):
+    places = {slot.key: place for place, slot in enumerate(slots)}
+    runs = plan_once(slots, limits)
+    due = [s.key for s in slots if s.is_due and not s.reserved and s.state is State.IDLE]
+    assert [key for run in runs for key in run] == due
+    for run in runs:
+        assert [places[key] for key in run] == list(range(places[run[0]], places[run[0]] + len(run))), "neighbours"
+        assert 1 <= len(run) <= limits.per_run
+
+
 @given(mostly_due, limits, st.data())
 def test_all_that_can_be_built_is_built_once_and_nothing_is_given_up(slots, limits, data):
     """Look after look, runs in between: some partitions fail always, some once, some kill the run that they are in,

@@ -69,6 +69,44 @@ def test_a_series_without_inputs_is_due_while_it_is_missing():
         assert slots(instance, series, NOW)[1] == Slot("367")
 
 
+def test_of_years_of_hours_the_status_is_asked_for_where_it_decides_something(monkeypatch):
+    """The rest are built, or lack an input; each status costs Dagster as much as all else of a look."""
+    hours = dg.HourlyPartitionsDefinition(start_date="2024-02-01-00:00", timezone="America/New_York")
+    series = Series(REPORT, "report_job", hours, (Input(MART, the_days_in(hours)),), reserve=timedelta(hours=2))
+    asked = []
+    original = dg.DagsterInstance.get_status_by_partition
+
+    def get_status_by_partition(self, key, partitions, definition):
+        asked.extend(partitions)
+        return original(self, key, partitions, definition)
+
+    monkeypatch.setattr(dg.DagsterInstance, "get_status_by_partition", get_status_by_partition)
+    with dg.DagsterInstance.ephemeral() as instance:
+        report(instance, MART, "2025-01-05")
+        report(instance, REPORT, *(f"2025-01-05-{hour:02}:00" for hour in range(20)))
+        assert len(slots(instance, series, NOW)) > 365 * 24
+        # Of the day that has its input four hours are due, and two of now are the schedule's.
+        due = [f"2025-01-05-{hour}:00" for hour in range(20, 24)]
+        assert asked == [*due, "2025-02-03-10:00", "2025-02-03-11:00"]
+
+
+def test_a_row_with_a_partition_that_is_due_is_looked_at_as_a_whole():
+    """A run of another partition of the row holds up the row."""
+    parts = dg.StaticPartitionsDefinition(["a", "b", "c"])
+    series = Series(REPORT, "report_job", parts, row=lambda key: "all")
+
+    @dg.asset(key=REPORT, partitions_def=parts)
+    def fails() -> None:
+        raise RuntimeError("no ink")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        report(instance, REPORT, "a", "b")
+        dg.materialize([fails], instance=instance, partition_key="b", raise_on_error=False)
+        assert [slot.state.value for slot in slots(instance, series, NOW)] == ["idle", "failed", "idle"]
+        report(instance, REPORT, "c")
+        assert [slot.state.value for slot in slots(instance, series, NOW)] == ["idle"] * 3
+
+
 def test_a_run_over_nothing_is_refused():
     with pytest.raises(ValueError, match="needs a partition"):
         range_request([])

@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from platform_shared import clock
+from platform_shared.postgres import postgres
 from platform_shared.schedules.series import Series, newest_input, newest_inputs, slots
+from platform_shared.warehouse.locks import table_lock
 
 _ONLY_DUE = "platform/only-due"
 ONLY_DUE_TAGS: Mapping[str, str] = {_ONLY_DUE: "true"}
@@ -36,7 +38,23 @@ def build_partitions(
     Nothing is announced that an input has outrun: the inputs of a partition are looked at once more just before its
     event, and what changed since it was read is read and written again; what still changes after a few rounds is not
     announced. Raises PartitionsFailedError after all others are built.
+
+    One run of a series works at a time; another waits here. The asset's pool keeps it waiting in the queue, where it
+    takes no place, but is no lock: Dagster limits a pool from the second look of its queue on that sees a run of it,
+    and a run that is executed directly (`dg launch`, `dagster asset materialize`) passes no queue.
     """
+    with table_lock(postgres(), series.key.to_user_string()):
+        built = _build(context, series, read, write)
+    yield from ()
+    return built
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    series: Series,
+    read: Callable[[Sequence[str]], Mapping[str, Read]],
+    write: Callable[[str, Read], Mapping[str, Any]],
+) -> list[str]:
     asked, began = list(context.partition_keys), clock.utc_now()
     keys = asked
     if _ONLY_DUE in context.run.tags:
@@ -75,5 +93,4 @@ def build_partitions(
         raise PartitionsFailedError(
             f"The inputs of {len(outrun)} partitions change faster than they are read: {outrun[0]}"
         )
-    yield from ()
     return [key for key in asked if key in built]

@@ -1,8 +1,11 @@
 """A partitioned asset that is to have no gap, and what the instance knows of its partitions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import cache, partial
+from hashlib import sha256
+from itertools import takewhile
 
 import dagster as dg
 
@@ -60,26 +63,33 @@ def whole_table(key: str) -> Sequence[None]:
 
 def the_days_in(partitions: dg.TimeWindowPartitionsDefinition) -> Reads:
     """An input by business day, for an hour, week or month: the days that lie in it or that it lies in."""
-    return lambda key: business_days_of(partitions, key)
+    return cache(partial(business_days_of, partitions))
 
 
 def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Sequence[str] | None = None) -> list[Slot]:
     """The partitions of a series at `now` (aware), in their order, or `only` these. A few queries, whatever
-    their number.
+    their number. Without `only`, those are called idle, whatever their runs, of whose row none is due or reserved.
 
     One of the names used here is not marked public by Dagster (docs/adr/0005).
     """
     keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
-    states = instance.get_status_by_partition(series.key, keys, series.partitions) or {}
+    chosen = None if only is None else frozenset(only)
+    wanted = [key for key in keys if chosen is None or key in chosen]
     built = _newest(instance, series.key)
-    inputs = newest_inputs(instance, series, keys if only is None else only, now)
-    wanted = None if only is None else frozenset(only)
-    return [
-        Slot(key, built.get(key), inputs[key], state, state is not State.FAILED and _is_reserved(series, key, now))
-        for key in keys
-        if wanted is None or key in wanted
-        for state in [_state(states.get(key))]
-    ]
+    inputs = newest_inputs(instance, series, wanted, now)
+    reserved = _reserved(series, keys, now)
+    found = {key: Slot(key, built.get(key), inputs[key]) for key in wanted}
+    # Dagster takes 50 µs for the state of a partition: two seconds for the hours of five years.
+    rows = {series.row(key) for key, slot in found.items() if chosen is not None or slot.is_due or key in reserved}
+    asked = [key for key in found if series.row(key) in rows]
+    states = instance.get_status_by_partition(series.key, asked, series.partitions) if asked else None
+    # Read again: nobody is at work on what a run has built meanwhile, and it is due no more.
+    built = _newest(instance, series.key, {*asked}) if asked else {}
+    for key in asked:
+        state = _state((states or {}).get(key))
+        is_reserved = key in reserved and state is not State.FAILED
+        found[key] = replace(found[key], built=built.get(key), state=state, reserved=is_reserved)
+    return list(found.values())
 
 
 def newest_inputs(
@@ -101,8 +111,20 @@ def newest_inputs(
 
 def newest_input(instance: dg.DagsterInstance, series: Series) -> int:
     """The newest record of any input, whatever its partition: while it is the same, so are `newest_inputs`."""
-    records = [instance.fetch_materializations(each.key, limit=1).records for each in series.inputs]
+    records = [instance.fetch_materializations(key, limit=1).records for key in _input_keys(series)]
     return max((found[0].storage_id for found in records if found), default=NOTHING_TO_WAIT_FOR)
+
+
+def traces(instance: dg.DagsterInstance, series: Series, now: datetime) -> list[str | int | None]:
+    """While these are the same, nothing has become due of which nothing was: the newest records of the series and of
+    its inputs, which partitions there are, and the quarter of an hour, in which any time zone's day or hour begins.
+
+    A query for each of them, whatever the number of partitions.
+    """
+    newest = [instance.fetch_materializations(key, limit=1).records for key in (series.key, *_input_keys(series))]
+    records = [found[0].storage_id if found else None for found in newest]
+    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    return [quarter.isoformat(), _names(instance, series, now), *records]
 
 
 def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
@@ -119,14 +141,30 @@ _UNFINISHED = (
 )
 
 
-def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str | None, int]:
-    """The record of the newest materialization of each partition; under None that of the asset as a whole."""
+def _newest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: set[str] | None = None
+) -> dict[str | None, int]:
+    """The record of the newest materialization of each partition, or of these; under None that of the asset as a
+    whole."""
     newest: dict[str | None, int] = {}
-    newest.update(instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION).items())
+    materialized = dg.DagsterEventType.ASSET_MATERIALIZATION
+    newest.update(instance.get_latest_storage_id_by_partition(key, materialized, partitions).items())
     whole = instance.fetch_materializations(key, limit=1).records
     if whole:
         newest[None] = whole[0].storage_id
     return newest
+
+
+def _input_keys(series: Series) -> list[dg.AssetKey]:
+    return [each.key for each in series.inputs]
+
+
+def _names(instance: dg.DagsterInstance, series: Series, now: datetime) -> str | None:
+    """A digest of the partitions; None for those that only the clock brings."""
+    if isinstance(series.partitions, dg.TimeWindowPartitionsDefinition):
+        return None
+    keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
+    return sha256("\n".join(keys).encode()).hexdigest()[:16]
 
 
 def _state(status: object) -> State:
@@ -134,7 +172,11 @@ def _state(status: object) -> State:
     return words.get(str(getattr(status, "value", None)), State.IDLE)
 
 
-def _is_reserved(series: Series, key: str, now: datetime) -> bool:
-    if not series.reserve or not isinstance(series.partitions, dg.TimeWindowPartitionsDefinition):
-        return False
-    return now < series.partitions.time_window_for_partition_key(key).end + series.reserve
+def _reserved(series: Series, keys: Sequence[str], now: datetime) -> frozenset[str]:
+    """The last partitions, which ended less than `reserve` ago."""
+    partitions = series.partitions
+    if not series.reserve or not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        return frozenset()
+    return frozenset(
+        takewhile(lambda key: now < partitions.time_window_for_partition_key(key).end + series.reserve, reversed(keys))
+    )

@@ -161,6 +161,8 @@ class DaemonHarness:
         ReconstructableJob.get_definition.cache_clear()
         ReconstructableJob.get_repository_definition.cache_clear()
         self._automation = AssetDaemon(settings={}, pre_sensor_interval_seconds=30)
+        self._schedule_times.clear()
+        self._schedule_futures.clear()
         origins = [
             InProcessCodeLocationOrigin(
                 self._workspace_stack.enter_context(_loadable(name, location)), location_name=name
@@ -241,6 +243,13 @@ class DaemonHarness:
         if not may_fail and run.status is not dg.DagsterRunStatus.SUCCESS:
             raise DaemonError(f"Run of {run.job_name} ended as {run.status.value}:\n{self.run_error(run_id)}")
         return run
+
+    def execute_beside(self, run_id: str) -> "Future[None]":
+        """Begins to execute this run in a thread, beside the one whose step calls this; the clock stands still.
+
+        Not beside one that starts or logs: Dagster sets up the logging of the process with each run.
+        """
+        return ThreadPoolExecutor(1).submit(self._launcher.execute, run_id)
 
     def dequeue(self) -> list[str]:
         """Takes runs from the queue as its limits allow: they are STARTING then. Returns the ids of all such runs."""
