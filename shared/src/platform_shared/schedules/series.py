@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 import dagster as dg
 
@@ -92,8 +93,20 @@ def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[s
 
 def newest_input(instance: dg.DagsterInstance, series: Series) -> int:
     """The newest record of any input, whatever its partition: while it is the same, so are `newest_inputs`."""
-    records = [instance.fetch_materializations(each.key, limit=1).records for each in series.inputs]
+    records = [instance.fetch_materializations(key, limit=1).records for key in _input_keys(series)]
     return max((found[0].storage_id for found in records if found), default=NOTHING_TO_WAIT_FOR)
+
+
+def traces(instance: dg.DagsterInstance, series: Series, now: datetime) -> list[str | int | None]:
+    """While these are the same, nothing has become due of which nothing was: the newest records of the series and of
+    its inputs, which partitions there are, and the quarter of an hour, in which any time zone's day or hour begins.
+
+    A query for each of them, whatever the number of partitions.
+    """
+    newest = [instance.fetch_materializations(key, limit=1).records for key in (series.key, *_input_keys(series))]
+    records = [found[0].storage_id if found else None for found in newest]
+    quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    return [quarter.isoformat(), _names(instance, series, now), *records]
 
 
 def unfinished_runs(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> int:
@@ -118,6 +131,18 @@ def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str | None, 
     if whole:
         newest[None] = whole[0].storage_id
     return newest
+
+
+def _input_keys(series: Series) -> list[dg.AssetKey]:
+    return [each.key for each in series.inputs]
+
+
+def _names(instance: dg.DagsterInstance, series: Series, now: datetime) -> str | None:
+    """A digest of the partitions; None for those that only the clock brings."""
+    if isinstance(series.partitions, dg.TimeWindowPartitionsDefinition):
+        return None
+    keys = series.partitions.get_partition_keys(current_time=now, dynamic_partitions_store=instance)
+    return sha256("\n".join(keys).encode()).hexdigest()[:16]
 
 
 def _state(status: object) -> State:
