@@ -32,6 +32,7 @@ from demo_world.package import data_file
 from platform_shared.backfills.launching import Ask, assets, launch, progress
 from platform_shared.backfills.planning import plan
 from platform_shared.contracts import DAILY_SALES
+from platform_shared.environ import environment_variables
 from platform_shared.instance_home import environment_of, prepare_home
 from platform_shared.partitions import FIRST_BUSINESS_DATE
 from platform_shared.postgres import URL_VARIABLE, postgres, stop_embedded
@@ -70,13 +71,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="platform-bench-") as folder:
         home = Home(Path(folder).resolve() / "platform")
         prepare_home(home, ROOT)
-        try:
-            postgres(home)
-            if arguments.days:
-                year(home, arguments.days, min(arguments.runs, arguments.days))
-            looks(home, {"daily": arguments.daily, "hourly": arguments.hourly}, arguments.rounds)
-        finally:
-            stop_embedded(home)
+        with environment_variables(environment_of(home)):
+            try:
+                postgres(home)
+                if arguments.days:
+                    year(home, arguments.days, min(arguments.runs, arguments.days))
+                looks({"daily": arguments.daily, "hourly": arguments.hourly}, arguments.rounds)
+            finally:
+                stop_embedded(home)
     print(f"\n{time.monotonic() - began:.0f} s in all on {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}")
 
 
@@ -87,7 +89,7 @@ def year(home: Home, days: int, runs: int) -> None:
     print(f"## {days} daily partitions\n")
     print("| | runs | seconds | CPU s | times the limit's | peak MB |")
     print("|---|--:|--:|--:|--:|--:|")
-    limit = child(home, "limit", days=[str(day) for day in dates])
+    limit = child("limit", days=[str(day) for day in dates])
     print_way("the limit: the same query and files in one process", limit, limit)
     with daemon(home) as (ask, pid):
         print_way("`single_run()`", backfill(home, ask, pid, "single_run", dates), limit)
@@ -115,7 +117,7 @@ def fill(home: Home, dates: Sequence[date]) -> None:
         table = TableName(DAILY_SALES.schema, DAILY_SALES.table)
         create_table(warehouse, lake, table, DAILY_SALES.types)
         lake.execute(f"INSERT INTO {table.sql} FROM read_parquet({literal(str(file))})")
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+    with dg.DagsterInstance.get() as instance:
         for day in dates:
             instance.report_runless_asset_event(dg.AssetMaterialization(DAILY_SALES.key, partition=str(day)))
 
@@ -126,7 +128,7 @@ def daemon(home: Home) -> Iterator[tuple[Ask, int]]:
     workspace = home.root / "workspace.yaml"
     location = {"module_name": "benchmarks.batch_world", "working_directory": str(ROOT)}
     workspace.write_text(yaml.safe_dump({"load_from": [{"python_module": location}]}))
-    environment = {**os.environ, **environment_of(home), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
     with temporary_webserver(workspace, home.root, environment) as ask, (home.root / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
@@ -153,33 +155,32 @@ def backfill(home: Home, ask: Ask, pid: int, name: str, dates: Sequence[date]) -
         took = {"seconds": time.monotonic() - began, "cpu": family.cpu - before}
     if not now.is_good:
         raise RuntimeError(f"{name} failed: {(home.root / 'daemon.log').read_text()[-2000:]}")
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+    with dg.DagsterInstance.get() as instance:
         runs = instance.get_runs_count(dg.RunsFilter(tags={"dagster/backfill": id_}))
     return {**took, "runs": runs, "megabytes": family.megabytes}
 
 
-def looks(home: Home, sizes: dict[str, int], rounds: int) -> None:
+def looks(sizes: dict[str, int], rounds: int) -> None:
     """Prints a row for each way to look, and size."""
     print("\n## A look for gaps, CPU seconds of its process\n")
     print("| partitions | | nothing due | one missing | peak MB |")
     print("|---|---|--:|--:|--:|")
     for cadence, partitions in sizes.items():
         order = {"cadence": cadence, "partitions": partitions, "rounds": rounds}
-        child(home, "prepare", **order)
+        child("prepare", **order)
         for way in WAYS:
-            found = child(home, way, **order)
+            found = child(way, **order)
             cells = (f"{found[name]['cpu']:.3f}, asks for {found[name]['asked']}" for name in ("idle", "gapped"))
             print(
                 f"| {partitions:,} {cadence} | `{way}` | {' | '.join(cells)} | {found['megabytes']:.0f} |", flush=True
             )
 
 
-def child(home: Home, what: str, **order: Any) -> Answer:
+def child(what: str, **order: Any) -> Answer:
     """Does something of `batch_child` in a process."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.batch_child", what, json.dumps(order)],
         cwd=ROOT,
-        env={**os.environ, **environment_of(home)},
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -102,7 +102,7 @@ def cohort_retention(source: duckdb.DuckDBPyConnection, month: str) -> list[tupl
     cohorts: dict[str, list[dict[str, list[int]]]] = {}
     for bought in months.values():
         cohorts.setdefault(min(bought), []).append(bought)
-    told = []
+    told: list[tuple[str, ...]] = []
     for cohort, members in sorted(cohorts.items()):
         if cohort <= month:
             active = [bought[month] for bought in members if month in bought]
