@@ -61,7 +61,7 @@ test: setup ## Run all tests; PROJECT=x runs one location's
 .PHONY: soak
 soak: setup ## Run property tests and faults for long, and a whole cycle of the year through the daemon (an hour or more)
 	@PLATFORM_SOAK=1 $(BIN)/python -m pytest --timeout 14400 --hypothesis-profile=soak tests/test_ingestion_cycle.py \
-	    tests/faults shared/tests/ingestion shared/tests/ledger shared/tests/automation
+	    tests/test_backfill_cycle.py tests/faults shared/tests/ingestion shared/tests/ledger shared/tests/automation
 
 .PHONY: lint
 lint: $(READY) ## Style, format and types
@@ -87,9 +87,10 @@ resolve: $(READY) ## Check that the lock installs from wheels alone on Python 3.
 	done; done
 
 .PHONY: bench
-bench: setup ## Measure against the naive way and the limits: the start of `make dev`, ingestion, automation (half an hour)
+bench: setup ## Measure against the naive way and the limits: the start of `make dev`, ingestion, a year of days, automation (40 minutes)
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.ingest
+	@$(BIN)/python -m benchmarks.batch
 	@$(BIN)/python -m benchmarks.automation
 
 .PHONY: down

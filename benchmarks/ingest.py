@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import psutil
 
 from benchmarks.ingest_child import BUCKET, PREFIX
+from benchmarks.watching import Watched, watched
 from demo_world.dropping import Manners, drop
 from demo_world.package import data_file
 from demo_world.source import store_day_files
@@ -429,7 +428,7 @@ def print_row(name: str, *cells: str) -> None:
 
 
 @contextmanager
-def running(bench: Bench, command: Sequence[str]) -> Iterator["Watched"]:
+def running(bench: Bench, command: Sequence[str]) -> Iterator[Watched]:
     """A process, and what it starts, until the context ends."""
     with (bench.home.root / "daemon.log").open("ab") as log:
         process = subprocess.Popen(
@@ -441,52 +440,6 @@ def running(bench: Bench, command: Sequence[str]) -> Iterator["Watched"]:
         finally:
             process.terminate()
             process.wait(120)
-
-
-class Watched:
-    """A process (but not this one) and its descendants, looked at three times a second."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._cpu: dict[int, float] = {}
-        self.megabytes = 0.0
-        """The peak of their resident memory."""
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of all that were seen; the last third of a second of each may be missing."""
-        return sum(self._cpu.values())
-
-    def look(self) -> None:
-        total = 0
-        process = psutil.Process(self._pid)
-        itself = [process] if self._pid != os.getpid() else []
-        for member in itself + process.children(recursive=True):
-            try:
-                total += member.memory_info().rss
-                times = member.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            self._cpu[member.pid] = times.user + times.system
-        self.megabytes = max(self.megabytes, total / 1e6)
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[Watched]:
-    ended = threading.Event()
-    family = Watched(pid)
-
-    def watch() -> None:
-        while not ended.wait(0.3):
-            family.look()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield family
-    finally:
-        ended.set()
-        watcher.join()
 
 
 if __name__ == "__main__":

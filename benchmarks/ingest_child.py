@@ -5,10 +5,8 @@
 
 import json
 import os
-import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks.watching import Watch, peak_megabytes
 from platform_shared import clock
 from platform_shared.contracts import RAW_ORDER_LINES, Contract
 from platform_shared.ingestion.feed import Landing, ObjectFeed
@@ -35,16 +34,6 @@ from platform_shared.warehouse.sql import literals
 Order = dict[str, Any]
 BUCKET, PREFIX = "bench", "lines"
 PERIOD = "transaction_timestamp AT TIME ZONE 'America/New_York'"
-
-
-class Watch:
-    """Wall seconds, and CPU seconds of this process and all its threads: the neighbours' load is not in those."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic(), time.process_time()
-
-    def read(self) -> Order:
-        return {"seconds": time.monotonic() - self._began[0], "cpu": time.process_time() - self._began[1]}
 
 
 def load(order: Order) -> Order:
@@ -257,16 +246,7 @@ def _changed(result: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def _peak_megabytes() -> float:
-    """Linux counts the peak of the parent into the `ru_maxrss` of a child, but not into this."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 if __name__ == "__main__":
     what: Callable[[Order], Order] = globals()[sys.argv[1]]
     answer = what(json.loads(sys.argv[2]))
-    print(json.dumps({**answer, "megabytes": _peak_megabytes()}))
+    print(json.dumps({**answer, "megabytes": peak_megabytes()}))

@@ -16,6 +16,7 @@ from platform_shared.contracts import (
 )
 from platform_shared.dbt.executable import dbt_executable
 from platform_shared.dbt.running import PARSED, dbt_environment
+from platform_shared.testing import figures
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -41,56 +42,10 @@ AT_ONCE = {
     "marts/products",
 }
 
-EXPECTED = {
-    "marts.daily_sales": """
-        SELECT business_date, store_id, count(*), count(DISTINCT basket_id), sum(quantity), sum(sales)
-        FROM lines GROUP BY ALL""",
-    "marts.coupon_usage": """
-        SELECT business_date, store_id, count(DISTINCT basket_id),
-               count(DISTINCT basket_id) FILTER (coupon + coupon_match > 0), sum(coupon), sum(coupon_match)
-        FROM lines GROUP BY ALL""",
-    "marts.household_days": """
-        SELECT business_date, household_id, count(DISTINCT basket_id), sum(sales) FROM lines GROUP BY ALL""",
-    "marts.household_spend": """
-        SELECT household_id, min(business_date), max(business_date), count(DISTINCT (business_date, basket_id)),
-               sum(sales)
-        FROM lines GROUP BY ALL""",
-    "marts.weekly_sales": """
-        SELECT DATE '{monday}', store_id, count(DISTINCT business_date), count(*),
-               count(DISTINCT (business_date, basket_id)), sum(quantity), sum(sales)
-        FROM lines GROUP BY ALL""",
-    "marts.customer_segments": """
-        SELECT coalesce(income, 'unknown'), NULL, coalesce(age, 'unknown'), NULL, count(DISTINCT household_id),
-               count(DISTINCT (business_date, basket_id)), sum(sales)
-        FROM lines LEFT JOIN households USING (household_id) GROUP BY ALL""",
-    "marts.products": """
-        SELECT product_id, department, coalesce(product_category, 'unknown'), coalesce(product_type, 'unknown'),
-               package_size, manufacturer_id, brand = 'Private'
-        FROM products""",
-    # One product and store at a time, with no aggregation that the model has too.
-    "marts.promotion_lift": """
-        WITH pairs AS (
-            SELECT p.product_id, s.store_id,
-                   (SELECT max(placement) FROM placed WHERE placed.product_id = p.product_id
-                    AND placed.store_id = s.store_id) AS here,
-                   coalesce((SELECT sum(quantity) FROM lines WHERE lines.product_id = p.product_id
-                             AND lines.store_id = s.store_id), 0) AS units,
-                   (SELECT sum(sales) FROM lines WHERE lines.product_id = p.product_id
-                    AND lines.store_id = s.store_id) AS sales
-            FROM (SELECT DISTINCT product_id FROM placed) p, (SELECT DISTINCT store_id FROM promotions) s
-        ), compared AS (
-            SELECT placement, pairs.* FROM pairs
-            JOIN (SELECT DISTINCT product_id, placement FROM placed) USING (product_id)
-        )
-        SELECT DATE '{monday}', placement, count(*) FILTER (here = placement),
-               count(sales) FILTER (here = placement), sum(units) FILTER (here = placement),
-               coalesce(sum(sales) FILTER (here = placement), 0), count(*) FILTER (here IS NULL),
-               coalesce(sum(units) FILTER (here IS NULL), 0),
-               (sum(units) FILTER (here = placement) / count(*) FILTER (here = placement))
-               / nullif(sum(units) FILTER (here IS NULL) / nullif(count(*) FILTER (here IS NULL), 0), 0)
-        FROM compared GROUP BY placement""",
-}
-"""Each mart, computed from the source's rows without the project's models."""
+SEGMENTS_OF_HOUSEHOLDS = """
+    SELECT coalesce(income, 'unknown'), NULL, coalesce(age, 'unknown'), NULL, count(DISTINCT household_id),
+           count(DISTINCT (business_date, basket_id)), sum(sales_value)
+    FROM lines LEFT JOIN households USING (household_id) GROUP BY ALL"""
 
 
 def names(run):
@@ -101,35 +56,21 @@ def key(name):
     return dg.AssetKey(name.split("/"))
 
 
-def comparable(rows):
-    """Rows in one order, with numbers as numbers: DuckDB gives DECIMAL here and HUGEINT there."""
-    return sorted(
-        tuple(
-            round(float(value), 6) if hasattr(value, "real") or hasattr(value, "as_tuple") else str(value)
-            for value in row
-        )
-        for row in rows
-    )
-
-
 def assert_marts_are_exact(retailer, source, monday):
     source.execute(
         """CREATE OR REPLACE TEMP VIEW lines AS
-           SELECT *, sales_value::DECIMAL(12,2) AS sales, coupon_disc::DECIMAL(12,2) AS coupon,
-                  coupon_match_disc::DECIMAL(12,2) AS coupon_match FROM order_lines"""
+           SELECT * REPLACE (sales_value::DECIMAL(12,2) AS sales_value, coupon_disc::DECIMAL(12,2) AS coupon_disc,
+                             coupon_match_disc::DECIMAL(12,2) AS coupon_match_disc) FROM order_lines"""
     )
-    source.execute(
-        """CREATE OR REPLACE TEMP VIEW placed AS
-           SELECT product_id, store_id,
-                  CASE bool_or(display_location <> '0')::INT + 2 * bool_or(mailer_location <> '0')::INT
-                  WHEN 1 THEN 'display' WHEN 2 THEN 'mailer' WHEN 3 THEN 'both' END AS placement
-           FROM promotions GROUP BY ALL HAVING placement IS NOT NULL"""
-    )
-    for mart, sql in EXPECTED.items():
+    expected = {mart: source.execute(sql).fetchall() for mart, sql in figures.TABLES.items()}
+    expected["marts.promotion_lift"] = figures.promotion_lift(source, monday)
+    expected["marts.products"] = source.execute(figures.PRODUCTS).fetchall()
+    expected["marts.customer_segments"] = source.execute(SEGMENTS_OF_HOUSEHOLDS).fetchall()
+    for mart, rows in expected.items():
         columns = "* REPLACE (NULL AS income_order, NULL AS age_order)" if mart == "marts.customer_segments" else "*"
         found = retailer.ask(f"SELECT {columns} FROM lake.{mart}")
         assert found, mart
-        assert comparable(found) == comparable(source.execute(sql.format(monday=monday)).fetchall()), mart
+        assert figures.comparable(found) == figures.comparable(rows), mart
 
 
 def dbt(*arguments):

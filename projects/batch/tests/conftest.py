@@ -27,6 +27,7 @@ from platform_shared.contracts import (
 )
 from platform_shared.partitions import FIRST_BUSINESS_DATE
 from platform_shared.settings import Home
+from platform_shared.testing import figures
 from platform_shared.testing.daemon import DaemonHarness
 from platform_shared.warehouse import TableName, Warehouse, create_table
 
@@ -48,22 +49,11 @@ LINES = f"""
 MARTS = {
     RAW_ORDER_LINES: "FROM lines",
     RAW_HOUSEHOLDS: f"FROM read_parquet('{DATA}/demographics.parquet')",
-    DAILY_SALES: """
-        SELECT business_date, store_id, count(*), count(DISTINCT basket_id), sum(quantity), sum(sales_value)
-        FROM lines GROUP BY ALL""",
-    HOUSEHOLD_DAYS: """
-        SELECT business_date, household_id, count(DISTINCT basket_id), sum(sales_value) FROM lines GROUP BY ALL""",
-    HOUSEHOLD_SPEND: """
-        SELECT household_id, min(business_date), max(business_date), count(DISTINCT (business_date, basket_id)),
-               sum(sales_value) FROM lines GROUP BY ALL""",
-    PRODUCTS: f"""
-        SELECT product_id, department, coalesce(product_category, 'unknown'), coalesce(product_type, 'unknown'),
-               package_size, manufacturer_id, brand = 'Private'
-        FROM read_parquet('{DATA}/products.parquet')""",
-    COUPON_USAGE: """
-        SELECT business_date, store_id, count(DISTINCT basket_id),
-               count(DISTINCT CASE WHEN coupon_disc + coupon_match_disc > 0 THEN basket_id END),
-               sum(coupon_disc), sum(coupon_match_disc) FROM lines GROUP BY ALL""",
+    DAILY_SALES: figures.TABLES["marts.daily_sales"],
+    HOUSEHOLD_DAYS: figures.TABLES["marts.household_days"],
+    HOUSEHOLD_SPEND: figures.TABLES["marts.household_spend"],
+    COUPON_USAGE: figures.TABLES["marts.coupon_usage"],
+    PRODUCTS: figures.PRODUCTS,
     # What stands in it is the test's; what it should be is proved in the location that makes it.
     PROMOTION_LIFT: f"""
         SELECT DATE '{FIRST}', 'display', 3, 2, 10, 25.50, 4, 8, 1.6667

@@ -3,7 +3,6 @@
 import csv
 import io
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 
 import dagster as dg
 import pytest
@@ -14,6 +13,7 @@ from batch.series import COUPON_HOURS, DAILY_STORE_SALES, MONTHLY_COHORT_RETENTI
 from platform_shared.contracts import DAILY_SALES, HOUSEHOLD_DAYS, PROMOTION_LIFT, RAW_ORDER_LINES
 from platform_shared.partitions import COMPLETE_HOURS
 from platform_shared.schedules import ONLY_DUE_TAGS, build_partitions
+from platform_shared.testing import figures
 
 from .conftest import ALL_DAYS, FIRST, LAST, days
 
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.timeout(600)
 
 def rows(text):
     return [tuple(row) for row in list(csv.reader(io.StringIO(text)))[1:]]
-
-
-def computed(source, sql):
-    return [tuple("" if value is None else str(value) for value in row) for row in source.execute(sql).fetchall()]
 
 
 def materialized(shop, series):
@@ -38,11 +34,7 @@ def test_daily_sales_of_six_weeks_are_exact_and_made_in_one_run(shop, source):
     assert materialized(shop, DAILY_STORE_SALES) == [day.isoformat() for day in days()]
     for day in days():
         told = rows(shop.told(f"daily_store_sales/{day}.csv"))
-        assert told == computed(
-            source,
-            f"""SELECT store_id, count(DISTINCT basket_id), sum(sales_value) AS sales FROM lines
-                WHERE business_date = DATE '{day}' GROUP BY ALL ORDER BY sales DESC, 1""",
-        )
+        assert told == figures.store_sales(source, day)
         assert told
     check = shop.daemon.check(DAILY_STORE_SALES.key, "adds_up_to_the_mart")
     assert (check.passed, check.blocking) == (True, True)
@@ -152,20 +144,8 @@ def test_monthly_cohorts_are_exact_and_wait_for_all_days_until_the_months_end(sh
     shop.daemon.advance(timedelta(minutes=5))
     assert len(shop.fill("cohort_retention_gap_sensor")) == 1
     assert materialized(shop, MONTHLY_COHORT_RETENTION)[-1] == "2026-11-01"
-    # By household and day, without the query of the report.
-    months = {}
-    for household, day, cents in source.execute(
-        "SELECT household_id, business_date, sum(sales_value * 100)::BIGINT FROM lines GROUP BY ALL"
-    ).fetchall():
-        months.setdefault(household, {}).setdefault(f"{day:%Y-%m}", []).append(cents)
-    expected = []
-    for cohort in ("2026-10", "2026-11"):
-        members = [bought for bought in months.values() if min(m for m in bought) == cohort and cohort <= "2026-11"]
-        active = [bought["2026-11"] for bought in members if "2026-11" in bought]
-        sales = Decimal(sum(map(sum, active))) / 100
-        expected.append(
-            (cohort, str(len(members)), str(len(active)), str(round(len(active) / len(members), 4)), f"{sales:.2f}")
-        )
+    expected = figures.cohort_retention(source, "2026-11")
+    assert [cohort for cohort, *_ in expected] == ["2026-10", "2026-11"]
     assert rows(shop.told("monthly_cohort_retention/2026-11-01.csv")) == expected
     assert rows(shop.told("monthly_cohort_retention/2026-10-01.csv"))[0][1:3] == (expected[0][1], expected[0][1])
     assert rows(shop.told("monthly_cohort_retention/2025-02-01.csv")) == []
@@ -180,16 +160,9 @@ def test_coupons_by_hour_are_exact_also_on_the_day_of_25_hours(shop, source):
     assert len(hours) == 97
     for hour in hours:
         began = COMPLETE_HOURS.time_window_for_partition_key(hour).start
-        began = int(began.timestamp())
         name = f"{hour[:10]}/{hour[11:].replace(':', '')}"
-        assert rows(shop.told(f"coupon_hours/{name}.csv")) == computed(
-            source,
-            f"""SELECT store_id, count(DISTINCT basket_id),
-                       count(DISTINCT CASE WHEN coupon_disc + coupon_match_disc > 0 THEN basket_id END),
-                       sum(coupon_disc), sum(coupon_match_disc), 0
-                FROM lines WHERE epoch_ms(transaction_timestamp) BETWEEN {began}000 AND {began + 3599}999
-                GROUP BY ALL ORDER BY 1""",
-        )
+        told = rows(shop.told(f"coupon_hours/{name}.csv"))
+        assert told == [(*figured, "0") for figured in figures.coupon_hours(source, began)]
     assert shop.daemon.check(COUPON_HOURS.key, "no_match_beyond_the_coupon").passed
 
 

@@ -42,12 +42,21 @@ def weekly(context: dg.AssetExecutionContext) -> None:
 def by_department() -> None: ...
 
 
+@dg.asset(
+    key=["marts", "stores"],
+    partitions_def=dg.DynamicPartitionsDefinition(name="stores"),
+    deps=[dg.AssetDep(daily, partition_mapping=dg.AllPartitionMapping())],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def stores() -> None: ...
+
+
 ORDER_LINES = dg.AssetSpec(["raw", "order_lines"], partitions_def=DAYS, tags={FEED_TAG: "order_lines"})
 
 
 @pytest.fixture
 def platform(daemon_harness: Callable[..., DaemonHarness], monkeypatch: pytest.MonkeyPatch) -> Iterator[DaemonHarness]:
-    definitions = dg.Definitions([daily, weekly, by_department, ORDER_LINES], executor=dg.in_process_executor)
+    definitions = dg.Definitions([daily, weekly, by_department, stores, ORDER_LINES], executor=dg.in_process_executor)
     harness = daemon_harness({"analytics": definitions}, NOW)
     with graphql_server(harness) as url:
         monkeypatch.setenv(WEBSERVER_VARIABLE, url)
@@ -98,6 +107,33 @@ def test_many_assets_are_one_backfill_whatever_their_names(working: DaemonHarnes
         "marts/weekly",
     ]
     assert main(["backfill", *assets, "--from", "2026-03-03", "--to", "2026-03-03"]) == 0
+    assert len(working.backfills()) == 1
+
+
+def test_dynamic_partitions_are_built_after_what_they_are_made_of(
+    working: DaemonHarness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    working.instance.add_dynamic_partitions("stores", ["31", "367", "406"])
+    assert main(["backfill", "group:default", "--from", "2026-03-03", "--to", "2026-03-04"]) == 0
+    told = capsys.readouterr().out
+    assert "After it, in a backfill of its own, if you stay: marts/stores" in told
+    assert told.splitlines()[-1] == "3 of 3 built; done"
+    first, second = reversed(working.backfills())
+    assert {*first.asset_selection} == {daily.key, weekly.key, by_department.key}
+    assert second.asset_selection == [stores.key]
+    assert working.runs()[-1].asset_selection == {stores.key}
+    assert sorted(working.materialized(stores.key)) == ["31", "367", "406"]
+    assert main(["backfill", "marts/stores", "--from", "367", "--to", "406"]) == 0
+    assert sorted(working.materialized(stores.key)) == ["31", "367", "367", "406", "406"]
+
+
+def test_what_is_made_of_what_failed_is_not_started(
+    working: DaemonHarness, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.BROKEN", {"2026-03-02"})
+    working.instance.add_dynamic_partitions("stores", ["31"])
+    assert main(["backfill", "all", "--from", "2026-03-03", "--to", "2026-03-03"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "Not started: marts/stores"
     assert len(working.backfills()) == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platform_shared.backfills.planning import Asset, BackfillError, Dimension, Part, plan
+from platform_shared.backfills.planning import Asset, BackfillError, Dimension, Part, plan, stages
 
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 29)
 DAYS = tuple((FIRST + timedelta(days=n)).isoformat() for n in range(28))
@@ -95,11 +95,30 @@ def test_a_range_that_is_not_there_is_refused_in_words(wanted: str, first: str, 
 
 def test_all_takes_every_asset_that_can_be_built_and_a_group_its_own():
     everything = {part.asset.key for part in plan(ASSETS, ["all"], "2026-03-03", "2026-03-03")}
-    built = ("by_department", "daily_sales", "hourly_sales", "monthly_sales", "weekly_sales")
-    assert everything == {f"marts/{name}" for name in built}
-    assert {part.asset.key for part in plan(ASSETS, ["group:marts"], "2026-03-03", "2026-03-03")} == everything
+    marts = {f"marts/{n}" for n in ("by_department", "daily_sales", "hourly_sales", "monthly_sales", "weekly_sales")}
+    assert everything == {*marts, "ml/departments"}
+    assert {part.asset.key for part in plan(ASSETS, ["group:marts"], "2026-03-03", "2026-03-03")} == marts
     named_twice = plan(ASSETS, ["marts/daily_sales", "group:marts"], "2026-03-03", "2026-03-03")
-    assert len(named_twice) == len(everything)
+    assert len(named_twice) == len(marts)
+
+
+def test_what_has_no_dates_comes_whole_with_what_has_and_only_then():
+    (departments,) = [part for part in plan(ASSETS, ["all"], "2026-03-03", "2026-03-03") if part.asset.group == "ml"]
+    assert departments.partitions == DEPARTMENTS
+    with pytest.raises(BackfillError, match="Nothing of group:ml has a partition"):
+        plan(ASSETS, ["group:ml"], "2026-03-03", "2026-03-03")
+    (some,) = plan(ASSETS, ["group:ml"], "DELI", "GROCERY")
+    assert some.partitions == ("DELI", "GROCERY")
+
+
+def test_dynamic_partitions_are_backfills_of_their_own_after_the_others():
+    stores = [asset(f"ml/{name}", Dimension("default", False, ("31", "367"), is_dynamic=True)) for name in "ab"]
+    assets = {**{each.key: each for each in stores}, **ASSETS}
+    parts = plan(assets, ["all"], "2026-03-03", "2026-03-03")
+    together, first, second = stages(parts)
+    assert {part.asset.key for part in together} == {part.asset.key for part in parts} - {"ml/a", "ml/b"}
+    assert [part.asset.key for part in (*first, *second)] == ["ml/a", "ml/b"]
+    assert stages(first) == [first]
 
 
 def test_runs_follow_the_backfill_policy():

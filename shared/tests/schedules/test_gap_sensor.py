@@ -16,6 +16,7 @@ from platform_shared.schedules import (
     build_partitions,
     gap_healing_sensor,
     same_day,
+    slots,
 )
 
 NOW = datetime(2026, 3, 3, 17, tzinfo=UTC)  # noon in New York
@@ -305,6 +306,76 @@ def test_a_person_builds_what_the_person_chose(daemon, world):
     daemon.launch(REPORT, partition="2026-02-25")
     daemon.execute_runs()
     assert world.written == ["2026-02-25"] * 2
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The instants at which the sensor has read the partitions."""
+    instants = []
+
+    def read(instance, series, now, only=None):
+        instants.append(now)
+        return slots(instance, series, now, only)
+
+    monkeypatch.setattr("platform_shared.schedules.gap_sensor.slots", read)
+    return instants
+
+
+def test_where_nothing_is_due_and_nothing_is_new_the_partitions_are_not_read_again(daemon, world, reads):
+    deliver(daemon, "2026-02-25")
+    heal(daemon, looks=2)
+    assert len(reads) == 2
+    for _ in range(3):
+        assert heal(daemon).skip_reason == "No gaps."
+    assert len(reads) == 2
+    deliver(daemon, "2026-02-26")
+    heal(daemon)
+    assert (len(reads), world.written) == (3, ["2026-02-25", "2026-02-26"])
+    heal(daemon, looks=3)
+    assert len(reads) == 4, "the report is new"
+
+
+@pytest.mark.parametrize("change", ["a day ends", "its records are wiped"])
+def test_what_leaves_no_new_record_is_found_too(daemon, world, reads, change):
+    """The input of the day that runs is there already; Dagster can wipe an asset."""
+    deliver(daemon, "2026-03-02", "2026-03-03")
+    heal(daemon, looks=3)
+    assert world.written == ["2026-03-02"]
+    if change == "a day ends":
+        daemon.advance(datetime(2026, 3, 4, 5, 15, tzinfo=UTC) - daemon.now)
+        heal(daemon, looks=2)
+        assert world.written == ["2026-03-02", "2026-03-03"]
+    else:
+        daemon.instance.wipe_assets([REPORT])
+        heal(daemon)
+        assert world.written == ["2026-03-02", "2026-03-02"]
+
+
+def test_what_is_reserved_or_waits_for_another_try_is_looked_at_each_time(daemon, world, reads):
+    deliver(daemon, "2026-02-25")
+    world.broken = {"2026-02-25"}
+    heal(daemon, looks=4, may_fail=True)
+    assert len(reads) == 4
+
+
+def test_a_name_that_is_added_is_found_at_the_next_look(daemon_harness):
+    stores = dg.DynamicPartitionsDefinition(name="stores")
+    series = Series(REPORT, "report_job", stores, limits=Limits(rest=timedelta(0)))
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(REPORT, partitions_def=stores, skippable=True)],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def report(context: dg.AssetExecutionContext):
+        yield from build_partitions(context, series, dict.fromkeys, lambda key, _: {})
+
+    job = dg.define_asset_job("report_job", [report])
+    location = dg.Definitions([report], jobs=[job], sensors=[gap_healing_sensor("batch", series)])
+    daemon = daemon_harness({"batch": location}, NOW)
+    heal(daemon, looks=2)
+    daemon.instance.add_dynamic_partitions("stores", ["31"])
+    heal(daemon)
+    assert daemon.materialized(REPORT) == ["31"]
 
 
 def test_a_cursor_of_another_version_fails_the_look():

@@ -107,6 +107,26 @@ def test_a_row_with_a_partition_that_is_due_is_looked_at_as_a_whole():
         assert [slot.state.value for slot in slots(instance, series, NOW)] == ["idle"] * 3
 
 
+def test_what_a_run_builds_while_the_states_are_read_is_not_due(monkeypatch):
+    series = Series(REPORT, "report_job", COMPLETE_WEEKS, (Input(MART, the_days_in(COMPLETE_WEEKS)),))
+    with dg.DagsterInstance.ephemeral() as instance:
+        report(instance, MART, *BUSINESS_DAYS.get_partition_keys(current_time=NOW))
+        read, asked = dg.DagsterInstance.get_status_by_partition, []
+
+        def states(self, key, partitions, definition):
+            asked.extend(partitions)
+            found = read(self, key, partitions, definition)
+            report(instance, REPORT, "2025-01-06")
+            return found
+
+        monkeypatch.setattr(dg.DagsterInstance, "get_status_by_partition", states)
+        weeks = COMPLETE_WEEKS.get_partition_keys(current_time=NOW)
+        assert [slot.key for slot in slots(instance, series, NOW) if slot.is_due] == weeks[1:]
+        assert asked == weeks
+        slots(instance, series, NOW)
+        assert asked == [*weeks, *weeks[1:]], "the states of what is due are looked at, and of no other"
+
+
 def test_a_run_over_nothing_is_refused():
     with pytest.raises(ValueError, match="needs a partition"):
         range_request([])

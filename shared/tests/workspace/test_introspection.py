@@ -19,10 +19,16 @@ def test_get_repository_def_lists_the_implicit_automation_sensor() -> None:
     assert resolved.sensor_defs[0].default_status is dg.DefaultSensorStatus.STOPPED
 
 
-def test_is_materializable_is_executable_and_pools_of_an_asset() -> None:
+def test_is_materializable_is_executable_pools_and_backfill_policy_of_an_asset() -> None:
+    days = dg.DailyPartitionsDefinition("2025-01-01")
+
+    @dg.multi_asset(specs=[dg.AssetSpec("daily", partitions_def=days)], backfill_policy=dg.BackfillPolicy.single_run())
+    def daily() -> None: ...
+
     external = introspection.repository(dg.Definitions(assets=[dg.AssetSpec("outside")])).assets_defs_by_key
-    assert introspection.execution(made) == (True, True, frozenset({"warehouse"}))
-    assert introspection.execution(external[dg.AssetKey("outside")]) == (False, False, frozenset())
+    assert introspection.execution(made) == (True, True, frozenset({"warehouse"}), False)
+    assert introspection.execution(external[dg.AssetKey("outside")]) == (False, False, frozenset(), False)
+    assert introspection.execution(daily) == (True, True, frozenset(), True)
 
 
 def test_partitions_that_do_not_fit() -> None:

@@ -27,6 +27,7 @@ from platform_shared.workspace.rules import (
     load_warnings,
     shared_keys,
     unowned_dependencies,
+    unstated_backfill_policies,
 )
 
 
@@ -80,6 +81,22 @@ def test_partitions_that_do_not_fit_are_reported_with_both_assets() -> None:
     finding = only(findings([*CLEAN, reports], lists("ingestion", "analytics", "batch")))
     assert (finding.rule, finding.where) == (Rule.PARTITIONS, "batch")
     assert finding.what == "reports/profiles depends on marts/sales: daily and dynamic"
+
+
+def test_a_partitioned_asset_that_leaves_its_backfills_to_dagster_is_reported() -> None:
+    days = {"is_materializable": True, "partitions": "Daily"}
+    silent = Snapshot(
+        "batch",
+        assets=(
+            AssetSnapshot("reports/silent", "reports", **days),
+            AssetSnapshot("reports/stated", "reports", has_backfill_policy=True, **days),
+            AssetSnapshot("raw/orders", "raw", partitions="Daily"),
+        ),
+    )
+    finding = only(unstated_backfill_policies([*CLEAN, silent]))
+    assert (finding.rule, finding.where) == (Rule.BACKFILL, "batch")
+    assert finding.what.startswith("reports/silent ")
+    assert finding in findings([*CLEAN, silent], lists("ingestion", "analytics", "batch"))
 
 
 def test_a_key_that_two_locations_materialize_is_reported_once_with_both() -> None:

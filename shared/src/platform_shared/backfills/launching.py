@@ -97,16 +97,14 @@ def refuse_what_is_under_way(ask: Ask, parts: Sequence[Part]) -> None:
 
 
 def launch(ask: Ask, parts: Sequence[Part], title: str) -> str:
-    """Starts the backfill, behind other runs in the queue, each run tried three times; returns its id.
+    """Starts the backfill of a stage, behind other runs in the queue, each run tried three times; returns its id.
 
     A title that Dagster would refuse as too long is cut.
     """
     backfill = {
         "title": title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…",
         "tags": [_PRIORITY, _TRIES],
-        "partitionsByAssets": [
-            {"assetKey": {"path": part.asset.key.split("/")}, "partitions": {"ranges": part.ranges}} for part in parts
-        ],
+        **_selection(parts),
     }
     answer = ask(_LAUNCH, {"backfill": backfill})["launchPartitionBackfill"]
     if "backfillId" not in answer:
@@ -143,6 +141,15 @@ def progress(ask: Ask, backfill: str) -> Progress:
     )
 
 
+def _selection(parts: Sequence[Part]) -> dict[str, Any]:
+    keys = [{"path": part.asset.key.split("/")} for part in parts]
+    if parts[0].is_dynamic:
+        # Dagster 1.13 reads the ranges of `partitionsByAssets` without the instance, which knows these partitions.
+        return {"assetSelection": keys, "partitionNames": list(parts[0].partitions)}
+    selectors = zip(keys, parts, strict=True)
+    return {"partitionsByAssets": [{"assetKey": key, "partitions": {"ranges": p.ranges}} for key, p in selectors]}
+
+
 def _asset(node: Mapping[str, Any]) -> Asset:
     policy = node["backfillPolicy"] or {"policyType": "MULTI_RUN", "maxPartitionsPerRun": 1}
     tags = {tag["key"]: tag["value"] for tag in node["tags"]}
@@ -153,7 +160,13 @@ def _asset(node: Mapping[str, Any]) -> Asset:
         location=node["repository"]["location"]["name"],
         is_materializable=node["isMaterializable"],
         dimensions=tuple(
-            Dimension(each["name"], each["type"] == "TIME_WINDOW", tuple(each["partitionKeys"])) for each in dimensions
+            Dimension(
+                each["name"],
+                is_time=each["type"] == "TIME_WINDOW",
+                keys=tuple(each["partitionKeys"]),
+                is_dynamic=each["type"] == "DYNAMIC",
+            )
+            for each in dimensions
         ),
         at_once=None if policy["policyType"] == "SINGLE_RUN" else policy["maxPartitionsPerRun"],
         feed=tags.get(FEED_TAG),

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from difflib import get_close_matches
 from itertools import product
@@ -18,11 +18,15 @@ class BackfillError(ValueError):
 
 @dataclass(frozen=True)
 class Dimension:
-    """One dimension of an asset's partitions: its name, whether its keys begin with dates, and the keys in order."""
+    """One dimension of an asset's partitions: its name, whether its keys begin with dates, and the keys in order.
+
+    `is_dynamic`: they come and go with the data.
+    """
 
     name: str
     is_time: bool
     keys: tuple[str, ...]
+    is_dynamic: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Asset:
     dimensions: tuple[Dimension, ...]
     at_once: int | None = 1
     feed: str | None = None
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether a dimension of its partitions is of dates."""
+        return any(dimension.is_time for dimension in self.dimensions)
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,11 @@ class Part:
         return len(self.partitions) // along * (1 if self.asset.at_once is None else ceil(along / self.asset.at_once))
 
     @property
+    def is_dynamic(self) -> bool:
+        """Whether a dimension comes and goes with the data."""
+        return any(dimension.is_dynamic for dimension in self.asset.dimensions)
+
+    @property
     def ranges(self) -> list[dict[str, str]]:
         """The partitions as ranges from `start` to `end`; those of two dimensions one by one."""
         if len(self.asset.dimensions) == 1:
@@ -70,18 +84,33 @@ def plan(assets: Mapping[str, Asset], wanted: Sequence[str], first: str, last: s
     """What is built for `wanted`: keys of assets, `group:<name>`, or `all`, from `first` to `last`, both included.
 
     Dates select whatever has dates: days, hours in them, weeks and months that reach into them. Partitions without
-    dates are named by their keys, `first` and `last` in the order of their definition. Raises BackfillError.
+    dates are named by their keys, `first` and `last` in the order of their definition; of an asset that a group or
+    `all` brings in along with some of these dates, they are all selected, since each may be made of those. Raises
+    BackfillError.
     """
     chosen = [_found(assets, name) for name in wanted] if ALL not in wanted else [_partitioned(assets.values())]
-    parts = [Part(asset, _between(asset, first, last)) for asset in dict.fromkeys(a for some in chosen for a in some)]
+    members = list(dict.fromkeys(asset for some in chosen for asset in some))
     named = {name for name in wanted if name in assets}
-    kept = [part for part in parts if part.partitions]
+    parts = [Part(asset, _between(asset, first, last)) for asset in members]
+    if any(part.partitions and part.asset.has_dates for part in parts):
+        parts = [_whole(part) if part.asset.key not in named and not part.asset.has_dates else part for part in parts]
     for part in parts:
         if part.asset.key in named and not part.partitions:
             raise BackfillError(f"{part.asset.key} has no partition from {first} to {last}; {_has(part.asset)}.")
+    kept = [part for part in parts if part.partitions]
     if not kept:
         raise BackfillError(f"Nothing of {', '.join(wanted)} has a partition from {first} to {last}.")
     return kept
+
+
+def stages(parts: Sequence[Part]) -> list[list[Part]]:
+    """The parts as the backfills that build them, one after another.
+
+    One backfill takes them all, in the order of their dependencies, but for dynamic partitions: Dagster 1.13 takes them
+    from a person for one asset at a time. They come last, as they are made of what the others build.
+    """
+    together = [part for part in parts if not part.is_dynamic]
+    return [each for each in (together, *([part] for part in parts if part.is_dynamic)) if each]
 
 
 def _found(assets: Mapping[str, Asset], name: str) -> list[Asset]:
@@ -112,9 +141,13 @@ def _partitioned(assets: Iterable[Asset]) -> list[Asset]:
     return [asset for asset in assets if asset.is_materializable and asset.dimensions and asset.feed is None]
 
 
+def _whole(part: Part) -> Part:
+    return replace(part, partitions=tuple("|".join(keys) for keys in product(*(d.keys for d in part.asset.dimensions))))
+
+
 def _between(asset: Asset, first: str, last: str) -> tuple[str, ...]:
     """Of partitions by date and something else, all of the other dimension."""
-    if not any(dimension.is_time for dimension in asset.dimensions):
+    if not asset.has_dates:
         keys = asset.dimensions[0].keys if len(asset.dimensions) == 1 else ()
         return keys[keys.index(first) : keys.index(last) + 1] if first in keys and last in keys else ()
     picked = [_in_time(each.keys, first, last) if each.is_time else each.keys for each in asset.dimensions]

@@ -11,11 +11,13 @@ import dagster as dg
 
 
 class Execution(NamedTuple):
-    """How an asset definition executes: whether it materializes, whether it runs at all (or observes), its pools."""
+    """How an asset definition executes: whether it materializes, whether it runs at all (or observes), its pools, and
+    whether it says how many partitions a run of a backfill takes."""
 
     materializable: bool
     executable: bool
     pools: frozenset[str]
+    has_backfill_policy: bool
 
 
 def repository(definitions: dg.Definitions) -> dg.RepositoryDefinition:
@@ -26,7 +28,7 @@ def repository(definitions: dg.Definitions) -> dg.RepositoryDefinition:
 def execution(asset: dg.AssetsDefinition) -> Execution:
     """An external asset has no node and therefore no pools."""
     pools = frozenset(asset.node_def.pools) if asset.is_executable else frozenset()
-    return Execution(asset.is_materializable, asset.is_executable, pools)
+    return Execution(asset.is_materializable, asset.is_executable, pools, asset.backfill_policy is not None)
 
 
 def unfit_partitions(resolved: dg.RepositoryDefinition) -> Iterator[tuple[dg.AssetKey, dg.AssetKey, str]]:

@@ -29,6 +29,7 @@ class AssetSnapshot:
     tags: Mapping[str, str] = field(default_factory=dict)
     code_version: str | None = None
     pools: tuple[str, ...] = ()
+    has_backfill_policy: bool = False
 
     @property
     def shows(self) -> str | None:

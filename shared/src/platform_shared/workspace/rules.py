@@ -46,6 +46,7 @@ class Rule(StrEnum):
     OWNER = "An asset key that two locations materialize"
     DEPENDENCY = "A dependency that no location owns"
     PARTITIONS = "Partitions that do not fit an input's"
+    BACKFILL = "A partitioned asset without a backfill policy"
     INSTIGATOR = "A schedule or sensor without an explicit status or time zone"
     WARNING = "A warning while loading"
     SENSOR = "A sensor that loses events or repeats itself"
@@ -74,6 +75,7 @@ def findings(
         *shared_keys(snapshots),
         *(unowned_dependencies(snapshots) if all_load else ()),
         *unfit_partitions(snapshots),
+        *unstated_backfill_policies(snapshots),
         *implicit_instigators(snapshots),
         *load_warnings(snapshots, allowed),
     ]
@@ -139,6 +141,19 @@ def unfit_partitions(snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
                 "Say which partitions it reads: dg.AssetDep(..., partition_mapping=...); all of them: "
                 "dg.AllPartitionMapping().",
             )
+
+
+def unstated_backfill_policies(snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
+    for snapshot in snapshots:
+        for asset in snapshot.assets:
+            if asset.is_materializable and asset.partitions and not asset.has_backfill_policy:
+                yield Finding(
+                    Rule.BACKFILL,
+                    snapshot.location,
+                    f"{asset.key} does not say how many partitions a run takes, so a year of days is 364 runs.",
+                    "Say backfill_policy=dg.BackfillPolicy.single_run(), or multi_run(n), and build what "
+                    "context.partition_keys names: docs/schedules.md says which is for what.",
+                )
 
 
 def _named_keys(snapshot: Snapshot) -> dict[str, set[str]]:

@@ -101,7 +101,7 @@ def _assets(definitions: dg.Definitions, resolved: dg.RepositoryDefinition) -> I
         if spec.key in made:
             yield _asset(spec, execution(made[spec.key]))
         elif spec.key in sources:
-            yield _asset(spec, Execution(False, sources[spec.key].is_observable, frozenset()))
+            yield _asset(spec, Execution(False, sources[spec.key].is_observable, frozenset(), False))
 
 
 def _asset(spec: dg.AssetSpec, how: Execution) -> AssetSnapshot:
@@ -119,6 +119,7 @@ def _asset(spec: dg.AssetSpec, how: Execution) -> AssetSnapshot:
         tags={tag: value for tag, value in spec.tags.items() if not tag.startswith(KIND_TAG)},
         code_version=spec.code_version,
         pools=tuple(sorted(how.pools)),
+        has_backfill_policy=how.has_backfill_policy,
     )
 
 

@@ -19,22 +19,24 @@ from platform_shared.workspace import SHOWS_TAG
     kinds={"python", "csv"},
     tags={SHOWS_TAG: STOCK_EAGER},
     automation_condition=dg.AutomationCondition.eager(),
+    # A day that fails takes the others of its run with it: of a year, a month at most.
+    backfill_policy=dg.BackfillPolicy.multi_run(30),
 )
 def sales_by_store_eager(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, folders: PlatformFolders
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Sales of one business day by store, largest first, as CSV. Gaps and old days are what it is here to show:
+    """Sales of a business day by store, largest first, as CSV. Gaps and old days are what it is here to show:
     `eager()` builds no day that was there before its first look, no day but the latest, and misses what comes while it
     is building. With `on_input_change()` in its place every day is there and up to date."""
-    day = context.partition_key
     with warehouse.read() as connection:
-        stores = read_stores(connection, [day])[day]
-    name = f"sales_by_store/{day}.csv"
-    write_atomically(folders.home().reports / name, to_csv(stores))
+        days = read_stores(connection, context.partition_keys)
+    for day, stores in days.items():
+        write_atomically(folders.home().reports / f"sales_by_store/{day}.csv", to_csv(stores))
+    # Of all days of the run; Dagster shows it with each.
     return dg.MaterializeResult(
         metadata={
-            "stores": len(stores),
-            "sales_value": float(sum(store.sales_value for store in stores)),
-            "file": dg.MetadataValue.text(f"reports/{name} in the platform's home folder"),
+            "days": len(days),
+            "sales_value": float(sum(store.sales_value for stores in days.values() for store in stores)),
+            "files": dg.MetadataValue.text("reports/sales_by_store in the platform's home folder"),
         }
     )

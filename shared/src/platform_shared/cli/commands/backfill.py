@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     import time
 
     from platform_shared.backfills.launching import assets, launch, refuse_what_is_under_way
-    from platform_shared.backfills.planning import BackfillError, plan
+    from platform_shared.backfills.planning import BackfillError, plan, stages
     from platform_shared.cli.main import CommandError
     from platform_shared.cli.webservers import running_webserver
     from platform_shared.webserver import WEBSERVER_VARIABLE, WebserverError
@@ -47,9 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(preview(parts)))
         if arguments.preview:
             return 0
-        backfill = launch(ask, parts, f"{', '.join(arguments.assets)} from {arguments.first} to {arguments.last}")
-        print(f"Backfill {backfill}; it goes on if you leave (Ctrl-C), and the page's Runs can cancel it.")
-        return follow(ask, backfill, pause=lambda: time.sleep(_LOOK_EVERY_SECONDS))
+        title = f"{', '.join(arguments.assets)} from {arguments.first} to {arguments.last}"
+        waiting = stages(parts)
+        while waiting:
+            stage = waiting.pop(0)
+            backfill = launch(ask, stage, title)
+            print(f"Backfill {backfill}; it goes on if you leave (Ctrl-C), and the page's Runs can cancel it.")
+            later = ", ".join(part.asset.key for each in waiting for part in each)
+            if later:
+                print(f"After it, in a backfill of its own, if you stay: {later}")
+            if follow(ask, backfill, pause=lambda: time.sleep(_LOOK_EVERY_SECONDS)):
+                if later:
+                    print(f"Not started: {later}")
+                return 1
+        return 0
     except (BackfillError, WebserverError) as error:
         raise CommandError(str(error)) from None
 
