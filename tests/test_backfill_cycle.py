@@ -251,8 +251,10 @@ def assert_reports(retailer: Retailer, source: duckdb.DuckDBPyConnection, stores
         assert retailer.report(f"daily_store_sales/{day}") == figures.store_sales(source, day), day
         departments = retailer.home.reports.glob(f"department_sales/{day}/*.csv")
         told = [row for file in departments for row in retailer.report(f"department_sales/{day}/{file.stem}")]
-        sold = source.execute("SELECT sum(sales_value) FROM lines WHERE business_date = $day", {"day": day}).fetchone()
-        assert sum((Decimal(row[-1]) for row in told), Decimal(0)) == (sold and sold[0] or 0), day
+        sold = source.execute(
+            "SELECT coalesce(sum(sales_value), 0) FROM lines WHERE business_date = $day", {"day": day}
+        )
+        assert [(sum((Decimal(row[-1]) for row in told), Decimal(0)),)] == sold.fetchall(), day
     for monday in MONDAYS:
         lift = {row[1]: (str(row[2]), str(row[4]), str(row[5])) for row in figures.promotion_lift(source, monday)}
         found = retailer.report(f"weekly_promotion_lift/{monday}")
