@@ -84,19 +84,24 @@ def test_with_room_for_all_nothing_is_left_out(slots, limits):
 
 tries = st.builds(
     Tried,
-    st.integers(1, 9),
-    st.integers(1, 40),
-    st.integers(0, 3_000).map(lambda minutes: NOW - timedelta(minutes=minutes)),
-    st.integers(1, 9),
+    st.sampled_from([3, 3, 1]),
+    st.sampled_from([1, 1, 3]),
+    st.sampled_from([9, 60, 3_000]).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+    st.sampled_from([2, 2, 5]),
 )
+# Few kinds of tries, so that neighbours were often tried together.
+kinds = st.lists(tries, min_size=1, max_size=2)
 memories = st.builds(
     Memory,
-    st.dictionaries(st.integers(0, 29).map(lambda n: f"{n:03}"), tries),
-    st.none() | st.integers(0, 9).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+    kinds.flatmap(lambda kinds: st.lists(st.sampled_from([None, *kinds]), min_size=20, max_size=20)).map(
+        lambda found: {f"{n:03}": tried for n, tried in enumerate(found) if tried}
+    ),
+    st.none() | st.sampled_from([4, 5]).map(lambda minutes: NOW - timedelta(minutes=minutes)),
 )
+room = st.builds(Limits, st.integers(1, 7), st.sampled_from([0, 2, 99, 99]))
 
 
-@given(slots, st.integers(0, 3), limits, memories)
+@given(mostly_due, st.integers(0, 1), room, memories)
 def test_whatever_is_remembered_nothing_is_asked_for_too_early_and_nothing_is_left_out(
     slots, in_flight, limits, memory
 ):
