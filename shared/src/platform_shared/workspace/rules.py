@@ -155,8 +155,9 @@ def unstated_backfill_policies(snapshots: Sequence[Snapshot]) -> Iterator[Findin
                     Rule.BACKFILL,
                     snapshot.location,
                     f"{asset.key} does not say how many partitions a run takes, so a year of days is 364 runs.",
-                    "Say backfill_policy=dg.BackfillPolicy.single_run(), or multi_run(n), and build what "
-                    "context.partition_keys names: docs/schedules.md says which is for what.",
+                    "Say backfill_policy=dg.BackfillPolicy.single_run(), or multi_run(n), in @dg.multi_asset (of "
+                    "@dg.asset it is beta), and build what context.partition_keys names: docs/schedules.md says which "
+                    "is for what.",
                 )
 
 
