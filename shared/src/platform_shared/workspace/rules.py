@@ -34,10 +34,6 @@ ALLOWED_WARNINGS = frozenset(
             "Parameter `execution_type` of function `AssetsDefinition.__init__` is currently in beta",
             "Dagster itself gives it when it binds resources to an asset check of its own.",
         ),
-        AllowedWarning(
-            "Parameter `backfill_policy` of function `asset` is currently in beta",
-            "A partitioned asset without one takes a run a partition; `multi_asset` takes the same without a warning.",
-        ),
     }
 )
 
