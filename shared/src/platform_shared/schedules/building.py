@@ -8,7 +8,8 @@ import dagster as dg
 from platform_shared import clock
 from platform_shared.postgres import postgres
 from platform_shared.schedules.series import Series, newest_input, newest_inputs, slots
-from platform_shared.warehouse.locks import table_lock
+from platform_shared.schedules.soundness import soundness
+from platform_shared.warehouse.locks import TableLock, table_lock
 
 _ONLY_DUE = "platform/only-due"
 ONLY_DUE_TAGS: Mapping[str, str] = {_ONLY_DUE: "true"}
@@ -43,8 +44,10 @@ def build_partitions(
     takes no place, but is no lock: Dagster limits a pool from the second look of its queue on that sees a run of it,
     and a run that is executed directly (`dg launch`, `dagster asset materialize`) passes no queue.
     """
-    with table_lock(postgres(), series.key.to_user_string()):
-        built = _build(context, series, read, write)
+    name = series.key.to_user_string()
+    waits = f"Another run builds {name}; this one waits until it has ended."
+    with table_lock(postgres(), name, waiting=lambda: context.log.info(waits)) as lock:
+        built = _build(context, series, read, write, lock)
     yield from ()
     return built
 
@@ -54,10 +57,15 @@ def _build(
     series: Series,
     read: Callable[[Sequence[str]], Mapping[str, Read]],
     write: Callable[[str, Read], Mapping[str, Any]],
+    lock: TableLock,
 ) -> list[str]:
     asked, began = list(context.partition_keys), clock.utc_now()
     keys = asked
     if _ONLY_DUE in context.run.tags:
+        failed_checks = soundness(context.instance, series).failed
+        if failed_checks:
+            context.log.warning(f"Nothing is built: an input has failed a blocking check: {', '.join(failed_checks)}")
+            return []
         keys = [slot.key for slot in slots(context.instance, series, began, asked) if slot.is_due]
         if len(keys) < len(asked):
             context.log.info(f"{len(asked) - len(keys)} of {len(asked)} partitions are up to date, or lack an input.")
@@ -70,6 +78,7 @@ def _build(
         now = before = newest_inputs(context.instance, series, keys, began)
         found = read(keys)
         for key in keys:
+            lock.check()
             try:
                 metadata = write(key, found[key])
             except Exception as error:
@@ -80,6 +89,7 @@ def _build(
             if newest != seen:
                 seen, now = newest, newest_inputs(context.instance, series, keys, began)
             if now[key] == before[key]:
+                lock.check()
                 context.log_event(dg.AssetMaterialization(series.key, partition=key, metadata=metadata))
                 built[key] = None
         # With what changed in the moment between the look and the event.

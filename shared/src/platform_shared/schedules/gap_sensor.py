@@ -11,6 +11,7 @@ from platform_shared.schedules.due import rows
 from platform_shared.schedules.healing import Memory, Plan, Tried, plan
 from platform_shared.schedules.requests import range_request
 from platform_shared.schedules.series import Series, slots, traces, unfinished_runs
+from platform_shared.schedules.soundness import soundness
 from platform_shared.tags import LOCATION_TAG
 
 HEALS_TAG = "platform/heals"
@@ -27,7 +28,8 @@ def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int
     """Asks for what was missed (the daemon was away, a tick or a run failed, an input came late, or changed), oldest
     first, a bounded run at a time; running from the start.
 
-    Its runs stand behind all others in the queue but those of `make backfill`. A look reads a row for each partition
+    Nothing is asked for while an input has failed a blocking check, or is being built. Its runs stand behind all others
+    in the queue but those of `make backfill`. A look reads a row for each partition
     of the series and of its inputs, in a few queries; but where nothing was due and no record is new since, it does so
     once in a quarter of an hour, and otherwise looks for new records alone.
     """
@@ -54,6 +56,9 @@ def gap_healing_sensor(location: str, series: Series, *, look_every_seconds: int
         seen = traces(context.instance, series, now)
         if quiet == seen:
             return dg.SensorResult(skip_reason=_NO_GAPS, cursor=context.cursor)
+        why_not = soundness(context.instance, series).words
+        if why_not:
+            return dg.SensorResult(skip_reason=why_not, cursor=_cursor(memory, None))
         by_row = rows(slots(context.instance, series, now), series.row)
         found = plan(
             [slot for slot, _ in by_row.values()],

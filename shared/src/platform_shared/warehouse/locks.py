@@ -1,18 +1,20 @@
 """One writer a table at a time (rule R2): DuckLake 1.0 loses conflicts between concurrent delete-and-insert."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+import psycopg2.errors
 
 from platform_shared.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor
 
+_COME_BACK_SECONDS = 5
 HELD = (
     "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND ((classid::bigint << 32) | objid::bigint) = {key} AND pid = {session}"
@@ -51,8 +53,10 @@ class TableLock:
 
 
 @contextmanager
-def table_lock(server: PostgresServer, table: str) -> Iterator[TableLock]:
+def table_lock(server: PostgresServer, table: str, waiting: Callable[[], object] = lambda: None) -> Iterator[TableLock]:
     """Holds the lock of `schema.table`. Raises LockLostError if the session dies while it waits.
+
+    `waiting` is called once if it has to wait for long. While it waits, signals are heard every few seconds.
 
     It is a session lock in the catalog's own database: Postgres frees it when this process dies, kill -9 included.
     Needs a direct connection; a pooler in transaction mode breaks session locks.
@@ -62,12 +66,27 @@ def table_lock(server: PostgresServer, table: str) -> Iterator[TableLock]:
     try:
         connection.autocommit = True
         lock = TableLock(table, key, connection.info.backend_pid, connection.cursor())
-        lock.ask(f"SELECT pg_advisory_lock({key})")
+        _wait(lock, waiting)
         # Who had the lock before may have lost it in its commit (fence.py); after this, that commit has ended.
         lock.ask(f"SELECT pg_advisory_xact_lock({commit_key(key)})")
         yield lock
     finally:
         connection.close()
+
+
+def _wait(lock: TableLock, waiting: Callable[[], object]) -> None:
+    """A process that waits in the database hears no signal: it comes back now and then, and waits again."""
+    lock.ask(f"SET lock_timeout = '{_COME_BACK_SECONDS}s'")
+    told = False
+    while True:
+        try:
+            lock.ask(f"SELECT pg_advisory_lock({lock.key})")
+            break
+        except psycopg2.errors.LockNotAvailable:
+            if not told:
+                waiting()
+            told = True
+    lock.ask("SET lock_timeout = 0")
 
 
 def commit_key(key: int) -> int:
