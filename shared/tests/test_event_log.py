@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dagster as dg
@@ -15,7 +15,8 @@ import pytest
 from dagster._core.asset_graph_view.asset_graph_view import AssetGraphView
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from platform_shared import event_log
 from platform_shared.instance import PlatformPostgresStorage
@@ -279,6 +280,24 @@ def test_of_what_is_written_together_an_error_leaves_nothing(instance: dg.Dagste
         assert events(other) == 0
         materialized(instance, SALES)
         assert events(other) == 1
+
+
+def test_an_error_that_somebody_swallows_is_none_less(instance: dg.DagsterInstance, platform_home: Home):
+    def fails_quietly() -> None:
+        with written_together():
+            instance.report_runless_asset_event(dg.AssetMaterialization(SALES))
+            with suppress(SQLAlchemyError), instance.event_log_storage._connect() as connection:
+                connection.execute(text("SELECT 1 FROM no_such_table"))
+
+    with pytest.raises(SQLAlchemyError, match="aborted"):
+        fails_quietly()
+    with session(platform_home) as other:
+        assert events(other) == 0
+
+
+def test_written_together_does_not_nest():
+    with written_together(), pytest.raises(RuntimeError, match="does not nest"), written_together():
+        pass
 
 
 def test_with_another_storage_written_together_changes_nothing():

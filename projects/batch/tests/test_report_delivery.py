@@ -9,7 +9,7 @@ from threading import Thread
 import dagster as dg
 import pytest
 
-from batch.defs.report_delivery import REPORT, sales_report_delivery_job
+from batch.defs.report_delivery import REPORT, deliver_sales_report, sales_report_delivery_job
 from batch.report_delivery import (
     ADDRESS_VARIABLE,
     TOKEN_VARIABLE,
@@ -71,10 +71,19 @@ def shelf(monkeypatch, platform_home):
 
 @pytest.fixture
 def no_pauses(monkeypatch):
-    """The pauses that the policy asked for, in seconds, which nobody waits."""
+    """The tries for which the policy was asked for a pause, which nobody waits."""
     asked = []
     monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: asked.append(attempt) or 0)
     return asked
+
+
+def test_an_outage_of_a_minute_is_waited_out():
+    policy = deliver_sales_report.retry_policy
+    longest = [(2**attempt - 1) * policy.delay for attempt in range(1, policy.max_retries + 1)]
+    assert longest == [2, 6, 14, 30]
+    for attempt, pause in enumerate(longest, 1):
+        # Within the jitter.
+        assert 0 <= policy.calculate_delay(attempt) <= 2 * pause
 
 
 def deliver():
@@ -116,7 +125,7 @@ def test_what_may_pass_is_tried_again_with_pauses(shelf, no_pauses):
 def test_an_outage_ends_the_tries(shelf, no_pauses):
     shelf.answers = [503] * 100
     assert not deliver().success
-    assert shelf.asked == 6
+    assert shelf.asked == 5
 
 
 def test_what_cannot_pass_is_not_tried_again_and_names_the_setting_and_no_secret(shelf, no_pauses):
@@ -147,7 +156,7 @@ def test_nobody_at_the_address_may_pass(shelf, monkeypatch, no_pauses):
         monkeypatch.setenv(ADDRESS_VARIABLE, gone.address)
     result = deliver()
     assert not result.success
-    assert sum(event.is_step_up_for_retry for event in result.all_events) == 5
+    assert sum(event.is_step_up_for_retry for event in result.all_events) == 4
 
 
 @pytest.fixture
@@ -156,7 +165,7 @@ def daemon(daemon_harness):
 
 
 def look(daemon, **options):
-    daemon.advance(timedelta(seconds=31))
+    daemon.advance(timedelta(minutes=16))
     (tick,) = daemon.tick_sensors(SENSOR)
     return tick, daemon.execute_runs(**options)
 
@@ -181,7 +190,7 @@ def test_without_an_address_nothing_is_asked_for(shelf, daemon, monkeypatch):
 
 def test_a_delivery_that_waits_takes_the_next_build_too(shelf, daemon):
     daemon.report(KEY)
-    daemon.advance(timedelta(seconds=31))
+    daemon.advance(timedelta(minutes=16))
     daemon.tick_sensors(SENSOR)
     daemon.report(KEY)
     tick, runs = look(daemon)

@@ -93,6 +93,8 @@ class PlatformEventLogStorage(PostgresEventLogStorage):
                 self._thread.connection = connection
                 try:
                     yield
+                    # A statement that failed and whose error somebody swallowed: the commit would quietly undo it all.
+                    connection.execute(sqlalchemy.text("SELECT 1"))
                 finally:
                     self._thread.connection = None
 

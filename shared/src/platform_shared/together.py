@@ -13,8 +13,10 @@ def written_together() -> Iterator[None]:
     that is an error.
 
     Whoever else writes waits: for up to a thousand events, and nothing slow in between. With another storage than the
-    platform's each event is seen when it is written.
+    platform's each event is seen when it is written. Raises RuntimeError within another such block.
     """
+    if transactions_of_this_thread() is not None:
+        raise RuntimeError("written_together() does not nest: what is inside would not be seen with the rest.")
     with ExitStack() as transactions:
         _this.transactions = transactions
         try:

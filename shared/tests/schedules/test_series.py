@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.events import DagsterEvent, StepMaterializationData
 
 from platform_shared.partitions import BUSINESS_DAYS, COMPLETE_DAYS, COMPLETE_WEEKS
 from platform_shared.schedules import Input, Series, Slot, range_request, same_day, slots, the_days_in, whole_table
@@ -48,14 +49,26 @@ def test_what_all_partitions_read_builds_only_those_of_late_again():
 
         report(instance, MART, *days)
         assert due() == [], "all of it must be there, also for old days"
-        report(instance, BANDS, None)
+        changed(instance, BANDS, datetime(2025, 1, 1, tzinfo=UTC))
         assert due() == days
         report(instance, REPORT, *days)
-        report(instance, BANDS, None)
+        changed(instance, BANDS, NOW)
         assert due() == [day for day in days if day >= "2025-01-20"]
-        assert "2025-01-20" not in due(NOW + timedelta(days=1))
+        assert due(NOW + timedelta(days=10))[0] == "2025-01-20", "however late somebody looks"
+        changed(instance, BANDS, NOW + timedelta(days=1))
+        assert due()[0] == "2025-01-21"
         report(instance, MART, days[0])
         assert due()[0] == days[0]
+
+
+def changed(instance, key, at):
+    """A materialization at this instant."""
+    told = DagsterEvent(
+        dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+        "sales",
+        event_specific_data=StepMaterializationData(dg.AssetMaterialization(key)),
+    )
+    instance.report_dagster_event(told, "", timestamp=at.timestamp())
 
 
 def test_a_series_without_inputs_is_due_while_it_is_missing():

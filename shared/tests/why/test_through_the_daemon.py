@@ -144,6 +144,17 @@ def test_a_failed_run_is_told_with_its_error_and_the_tries_that_are_left(why: An
     assert "all 2 tries are used up" in note
 
 
+def test_what_succeeded_and_is_run_again_has_not_failed(why: Any) -> None:
+    why.harness.report(WEATHER)
+    run = why.harness.launch(TAKINGS, tags={LOCATION_TAG: "finance"})
+    why.harness.execute_runs()
+    for parent in (run, "a-run-that-was-deleted"):
+        why.harness.launch(TAKINGS, tags={LOCATION_TAG: "finance", "dagster/parent_run_id": parent})
+        told = why.report("marts/takings").notes
+        assert any(note.startswith("Being built now") for note in told)
+        assert not any("failed" in note for note in told)
+
+
 def test_partitions_are_named_and_one_of_them_can_be_asked_about(why: Any) -> None:
     why.harness.tick_automation()
     (wait,) = why.report("daily").waits

@@ -43,6 +43,15 @@ def test_partitions_that_do_not_fit() -> None:
         resolved = introspection.repository(dg.Definitions(assets=[sales, profiles]))
         return [(asset, parent) for asset, parent, _ in introspection.unfit_partitions(resolved)]
 
+    parts = dg.MultiPartitionsDefinition({"day": days, "store": dg.StaticPartitionsDefinition(["31"])})
+    along = dg.MultiToSingleDimensionPartitionMapping("store")
+
+    @dg.asset(deps=[dg.AssetDep("sales", partition_mapping=along)], partitions_def=parts)
+    def shares() -> None: ...
+
+    resolved = introspection.repository(dg.Definitions(assets=[sales, shares]))
+    assert [asset.path for asset, *_ in introspection.unfit_partitions(resolved)] == [["shares"]]
+
     assert reading(None) == [(dg.AssetKey("profiles"), dg.AssetKey("sales"))]
     assert reading(dg.AllPartitionMapping()) == []
 

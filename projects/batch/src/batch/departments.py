@@ -21,7 +21,6 @@ _STORES = f"""
            CASE WHEN department IS NULL THEN '{UNKNOWN}' WHEN list_contains($large, department) THEN department
                 ELSE '{OTHER}' END,
            store_id, count(DISTINCT basket_id), sum(sales_value)::DECIMAL(18, 2),
-           list(DISTINCT department) FILTER (NOT list_contains($listed, department)),
            list(DISTINCT lines.product_id) FILTER (department IS NULL)
     FROM lake.raw.order_lines lines LEFT JOIN products ON products.product_id = lines.product_id
     WHERE business_date BETWEEN CAST($first AS DATE) AND CAST($last AS DATE)
@@ -49,31 +48,40 @@ class DaySales:
     sales_value: Decimal = Decimal(0)
     departments: dict[str, list[StoreDepartment]] = field(default_factory=dict)
     """Of each department the stores that sold of it, by number."""
-    unlisted: set[str] = field(default_factory=set)
-    """Departments that the master has and the lists of this location have not; counted as OTHER."""
     unknown_products: set[int] = field(default_factory=set)
     """Products that the master does not have; counted as UNKNOWN."""
+
+    def of(self, department: str) -> Decimal:
+        """US dollars of a department."""
+        return sum((store.sales_value for store in self.departments.get(department, [])), Decimal(0))
 
 
 def read_sales(connection: duckdb.DuckDBPyConnection, days: Sequence[str]) -> dict[str, DaySales]:
     """What was sold on these business days (ISO)."""
     span = {"first": min(days), "last": max(days)}
-    listed = {"large": list(LARGE_DEPARTMENTS), "listed": [*LARGE_DEPARTMENTS, *OTHER_DEPARTMENTS]}
     # In one transaction, so that both see the same lines.
     connection.execute("BEGIN")
-    rows = connection.execute(_STORES, {**span, **listed}).fetchall()
+    rows = connection.execute(_STORES, {**span, "large": list(LARGE_DEPARTMENTS)}).fetchall()
     totals = connection.execute(_TOTALS, span).fetchall()
     connection.execute("ROLLBACK")
     found = {day: DaySales() for day in days}
     for day, sales_value in totals:
         if day in found:
             found[day].sales_value = sales_value
-    for day, department, store_id, baskets, sales_value, unlisted, unknown_products in rows:
+    for day, department, store_id, baskets, sales_value, unknown_products in rows:
         if day in found:
             found[day].departments.setdefault(department, []).append(StoreDepartment(store_id, baskets, sales_value))
-            found[day].unlisted.update(unlisted or ())
             found[day].unknown_products.update(unknown_products or ())
     return found
+
+
+def unlisted_departments(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Departments that the product master has and this location has not; counted as OTHER."""
+    rows = connection.execute(
+        "SELECT DISTINCT department FROM lake.marts.products WHERE NOT list_contains($listed, department) ORDER BY 1",
+        {"listed": [*LARGE_DEPARTMENTS, *OTHER_DEPARTMENTS]},
+    ).fetchall()
+    return [department for (department,) in rows]
 
 
 def to_csv(stores: Sequence[StoreDepartment]) -> str:

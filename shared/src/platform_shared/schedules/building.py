@@ -59,14 +59,14 @@ def _build(
     write: Callable[[str, Read], Mapping[str, Any]],
     lock: TableLock,
 ) -> list[str]:
-    asked, began = list(context.partition_keys), clock.utc_now()
+    asked = list(context.partition_keys)
     keys = asked
     if _ONLY_DUE in context.run.tags:
         failed_checks = soundness(context.instance, series).failed
         if failed_checks:
             context.log.warning(f"Nothing is built: an input has failed a blocking check: {', '.join(failed_checks)}")
             return []
-        keys = [slot.key for slot in slots(context.instance, series, began, asked) if slot.is_due]
+        keys = [slot.key for slot in slots(context.instance, series, clock.utc_now(), asked) if slot.is_due]
         if len(keys) < len(asked):
             context.log.info(f"{len(asked) - len(keys)} of {len(asked)} partitions are up to date, or lack an input.")
     built: dict[str, None] = {}
@@ -75,7 +75,7 @@ def _build(
         if not keys:
             break
         seen = newest_input(context.instance, series)
-        now = before = newest_inputs(context.instance, series, keys, began)
+        now = before = newest_inputs(context.instance, series, keys)
         found = read(keys)
         for key in keys:
             lock.check()
@@ -87,13 +87,13 @@ def _build(
                 continue
             newest = newest_input(context.instance, series)
             if newest != seen:
-                seen, now = newest, newest_inputs(context.instance, series, keys, began)
+                seen, now = newest, newest_inputs(context.instance, series, keys)
             if now[key] == before[key]:
                 lock.check()
                 context.log_event(dg.AssetMaterialization(series.key, partition=key, metadata=metadata))
                 built[key] = None
         # With what changed in the moment between the look and the event.
-        now = newest_inputs(context.instance, series, keys, began)
+        now = newest_inputs(context.instance, series, keys)
         keys = [key for key in keys if now[key] != before[key] and key not in failed]
     outrun = [key for key in keys if key not in built]
     if failed:

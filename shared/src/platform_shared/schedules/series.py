@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from hashlib import sha256
 from itertools import takewhile
@@ -22,7 +22,8 @@ class Input:
     """An asset that each partition reads in part. All of what it reads must be there before it is built.
 
     `recent` is for what all partitions read, such as a table of names, where a change would else build years again: it
-    then makes a partition due only if the day (New York) with which its key begins lies no further back than that.
+    then makes a partition due only if the day (New York) with which its key begins lay no further back than that on the
+    day of the change. When somebody looks does not matter; of several changes the newest counts.
     """
 
     key: dg.AssetKey
@@ -76,7 +77,7 @@ def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Seq
     chosen = None if only is None else frozenset(only)
     wanted = [key for key in keys if chosen is None or key in chosen]
     built = _newest(instance, series.key)
-    inputs = newest_inputs(instance, series, wanted, now)
+    inputs = newest_inputs(instance, series, wanted)
     reserved = _reserved(series, keys, now)
     found = {key: Slot(key, built.get(key), inputs[key]) for key in wanted}
     # Dagster takes 50 µs for the state of a partition: two seconds for the hours of five years.
@@ -92,19 +93,18 @@ def slots(instance: dg.DagsterInstance, series: Series, now: datetime, only: Seq
     return list(found.values())
 
 
-def newest_inputs(
-    instance: dg.DagsterInstance, series: Series, keys: Sequence[str], now: datetime
-) -> dict[str, int | None]:
-    """The newest record of what makes each partition due at `now`; None for one of which some input is not there."""
+def newest_inputs(instance: dg.DagsterInstance, series: Series, keys: Sequence[str]) -> dict[str, int | None]:
+    """The newest record of what makes each partition due; None for one of which some input is not there."""
     found: dict[str, int | None] = dict.fromkeys(keys, NOTHING_TO_WAIT_FOR)
     for each in series.inputs:
         newest = _newest(instance, each.key)
+        counts_from = _counts_from(instance, each)
         for key in keys:
             so_far, records = found[key], [newest.get(part) for part in each.reads(key)]
             there = [record for record in records if record is not None]
             if so_far is None or not there or len(there) < len(records):
                 found[key] = None
-            elif each.recent is None or business_date(now) - date.fromisoformat(key[:10]) <= each.recent:
+            elif counts_from is None or date.fromisoformat(key[:10]) >= counts_from:
                 found[key] = max(*there, so_far)
     return found
 
@@ -118,6 +118,7 @@ def newest_input(instance: dg.DagsterInstance, series: Series) -> int:
 def traces(instance: dg.DagsterInstance, series: Series, now: datetime) -> list[str | int | None]:
     """While these are the same, nothing has become due of which nothing was: the newest records of the series and of
     its inputs, which partitions there are, and the quarter of an hour, in which any time zone's day or hour begins.
+    What they do not show (a deleted run, another definition) is seen in the next quarter.
 
     A query for each of them, whatever the number of partitions.
     """
@@ -153,6 +154,14 @@ def _newest(
     if whole:
         newest[None] = whole[0].storage_id
     return newest
+
+
+def _counts_from(instance: dg.DagsterInstance, each: Input) -> date | None:
+    """The first day that the newest change of an input makes due; None if it is all."""
+    records = instance.fetch_materializations(each.key, limit=1).records if each.recent is not None else []
+    if each.recent is None or not records:
+        return None
+    return business_date(datetime.fromtimestamp(records[0].timestamp, UTC)) - each.recent
 
 
 def _input_keys(series: Series) -> list[dg.AssetKey]:

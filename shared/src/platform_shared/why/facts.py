@@ -283,7 +283,7 @@ def failed_run_of(node: Mapping[str, Any], run: Mapping[str, Any] | None) -> str
 
 
 def retried_run_of(asset: Path, data: Mapping[str, Any]) -> str | None:
-    """The id of the failed run of which a run that builds the asset now is another try."""
+    """The id of the run of which a run that builds the asset now is another try."""
     for run in _runs(asset, data):
         for tag in run["tags"]:
             if tag["key"] == "dagster/parent_run_id":

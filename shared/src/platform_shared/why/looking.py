@@ -40,7 +40,9 @@ def look(
     run_id = retried_run_of(asset, data) or failed_run_of(data["assetNodeOrError"], latest)
     if run_id is not None:
         run = ask(questions.RUN, {"run": run_id})["runOrError"]
-        facts = replace(facts, failed=failed_run(run))
+        # People run again what succeeded, too, and delete runs.
+        if failed_run_of(data["assetNodeOrError"], run or None) is not None:
+            facts = replace(facts, failed=failed_run(run))
     if not facts.evaluations:
         return facts
     records = data["assetConditionEvaluationRecordsOrError"]["records"]

@@ -44,7 +44,8 @@ def unfit_partitions(resolved: dg.RepositoryDefinition) -> Iterator[tuple[dg.Ass
                     graph.get_partition_mapping(node.key, parent.key).validate_partition_mapping(
                         parent.partitions_def, node.partitions_def
                     )
-                except dg.DagsterInvalidDefinitionError as error:
+                # Some mappings raise an error of definitions, others Dagster's own assertion.
+                except Exception as error:
                     yield node.key, parent.key, str(error)
 
 

@@ -46,6 +46,7 @@ class SegmentsConfig(dg.Config):
     kinds={"python", "scikitlearn"},
     code_version="1",
     automation_condition=on_code_change(),
+    pool="batch_household_segment_model",
     description="A clustering of households by how lately, how often and for how much they buy. Downstream gets it by "
     "value, from Dagster's IO manager.",
 )
@@ -128,7 +129,9 @@ segment_model_weekly_schedule = dg.ScheduleDefinition(
     cron_schedule="0 5 * * 1",
     execution_timezone=BUSINESS_TIME_ZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    should_execute=lambda context: is_there(context, HOUSEHOLD_SPEND.key),
+    should_execute=lambda context: (
+        is_there(context, HOUSEHOLD_SPEND.key) and why_not_segments(context.instance) is None
+    ),
     description="On Mondays at five in New York, once there are households to learn from.",
 )
 

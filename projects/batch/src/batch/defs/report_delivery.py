@@ -4,15 +4,19 @@ import dagster as dg
 
 from batch.report_delivery import ADDRESS_VARIABLE, RefusedError, ReportDestination
 from batch.reporting import EFFECT_RUN_TAGS
+from platform_shared.postgres import postgres
 from platform_shared.resources import PlatformFolders
 from platform_shared.schedules import Overlap, why_not_now
+from platform_shared.warehouse.locks import table_lock
 
 REPORT = "sales_report.html"
 
 
 @dg.op(
-    # 2, 4, 8, 16 and 32 seconds, more or less: an outage of a minute is waited out.
-    retry_policy=dg.RetryPolicy(max_retries=5, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
+    # Two runs at once could leave the older report.
+    pool="batch_sales_report_delivery",
+    # 2, 6, 14 and 30 seconds, more or less: an outage of a minute is waited out.
+    retry_policy=dg.RetryPolicy(max_retries=4, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS),
 )
 def deliver_sales_report(
     context: dg.OpExecutionContext, destination: ReportDestination, folders: PlatformFolders
@@ -20,7 +24,8 @@ def deliver_sales_report(
     """Puts the newest report; the same one twice changes nothing. What cannot pass is not tried again."""
     file = folders.home().reports / REPORT
     try:
-        destination.put(REPORT, file.read_bytes(), "text/html; charset=utf-8")
+        with table_lock(postgres(), "reports/sales_report_delivery"):
+            destination.put(REPORT, file.read_bytes(), "text/html; charset=utf-8")
     except FileNotFoundError:
         raise dg.Failure("There is no sales report yet: build reports/sales_report.", allow_retries=False) from None
     except RefusedError as error:
@@ -37,7 +42,8 @@ def sales_report_delivery_job() -> None:
     name="sales_report_built_sensor",
     asset_key=dg.AssetKey(["reports", "sales_report"]),
     job=sales_report_delivery_job,
-    minimum_interval_seconds=30,
+    # A wrong address costs its owner a message each time.
+    minimum_interval_seconds=900,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Has the sales report delivered when it was built. Of several builds it sees the newest, which is all "
     "that a delivery needs, and each only once: a delivery that fails is followed by the one of the next build.",
