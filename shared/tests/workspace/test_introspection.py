@@ -43,7 +43,8 @@ def test_partitions_that_do_not_fit() -> None:
         resolved = introspection.repository(dg.Definitions(assets=[sales, profiles]))
         return [(asset, parent) for asset, parent, _ in introspection.unfit_partitions(resolved)]
 
-    parts = dg.MultiPartitionsDefinition({"day": days, "store": dg.StaticPartitionsDefinition(["31"])})
+    static = dg.StaticPartitionsDefinition
+    parts = dg.MultiPartitionsDefinition({"shift": static(["early", "late"]), "store": static(["31"])})
     along = dg.MultiToSingleDimensionPartitionMapping("store")
 
     @dg.asset(deps=[dg.AssetDep("sales", partition_mapping=along)], partitions_def=parts)
