@@ -59,7 +59,7 @@ GROUP BY ALL
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=364, help="of the backfills; 0 leaves them out")
-    parser.add_argument("--runs", type=int, default=12, help="of the way of a run a day; the others are extrapolated")
+    parser.add_argument("--runs", type=int, default=6, help="of the way of a run a day; the others are extrapolated")
     parser.add_argument("--daily", type=int, default=1_826, help="partitions of the daily report that is looked at")
     parser.add_argument("--hourly", type=int, default=43_800, help="of the hourly one")
     parser.add_argument("--rounds", type=int, default=5, help="looks of each kind, of which the median counts")

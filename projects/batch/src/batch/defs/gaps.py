@@ -1,4 +1,7 @@
-"""What fills the gaps that schedules leave: one sensor a partitioned report."""
+"""What fills the gaps of the reports by hour, day, week and month: a sensor each.
+
+Departments and store profiles have theirs beside the asset.
+"""
 
 from batch.series import (
     COUPON_HOURS,
