@@ -149,6 +149,7 @@ def test_figures_are_exact(shop, source):
         ["mailer", "0", "0.00", "-", "+0"],
     ]
     assert "There are no sales of the week before" in page(shop, before).words
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{now}.html")
 
     metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
     assert metadata["sales_value"].value == total[now] / 100
@@ -159,6 +160,20 @@ def test_figures_are_exact(shop, source):
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=2)
     assert built(shop)[2:] == [str(before), str(now)]
+
+    # A week of the past that is made again, and one without sales that is newer, do not become the latest.
+    shop.arrives(PROMOTION_LIFT, before)
+    shop.daemon.advance(timedelta(minutes=10))
+    shop.fill("weekly_report_gap_sensor", looks=2)
+    assert built(shop)[4:] == [str(before)]
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{now}.html")
+    shop.change(f"DELETE FROM lake.marts.daily_sales WHERE business_date >= DATE '{now}'")
+    shop.arrives(DAILY_SALES, now)
+    shop.daemon.advance(timedelta(minutes=10))
+    shop.fill("weekly_report_gap_sensor", looks=2)
+    assert built(shop)[5:] == [str(now)]
+    assert "No sales in this week." in page(shop, now).words
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{before}.html")
 
 
 def test_it_waits_for_all_that_it_shows_and_the_first_week_has_none_before_it(shop):
@@ -171,7 +186,14 @@ def test_it_waits_for_all_that_it_shows_and_the_first_week_has_none_before_it(sh
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=1)
     assert built(shop) == [str(first + WEEK), str(first)]
-    assert "No sales in this week." in page(shop, first).words
+    assert not [*shop.home.reports.glob("weekly_report/*")]
+    metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
+    assert {name: metadata[name].value for name in ("sales_value", "baskets", "trading_days")} == {
+        "sales_value": 0,
+        "baskets": 0,
+        "trading_days": 0,
+    }
+    assert "file" not in metadata
 
 
 @pytest.mark.parametrize("monday", [FIRST_BUSINESS_DATE, FIRST_BUSINESS_DATE + WEEK, FIRST])
@@ -366,17 +388,17 @@ def test_what_the_ui_shows_is_short_enough_to_be_shown(shown):
     assert len(picture(shown)) < 60_000
 
 
-def test_a_week_that_was_taken_back_has_no_picture(shop):
+def test_a_week_that_was_taken_back_has_no_file(shop):
     arrives(shop, FIRST - WEEK, FIRST + timedelta(days=6))
     shop.arrives(PROMOTION_LIFT, FIRST)
     shop.fill("weekly_report_gap_sensor", looks=1)
     folder = shop.home.reports / "weekly_report"
-    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html", f"{FIRST}.png"}
+    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html", f"{FIRST}.png", "latest.html"}
     shop.change("DELETE FROM lake.marts.daily_sales")
     shop.arrives(DAILY_SALES, FIRST)
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=1)
-    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html"}
+    assert not [*folder.iterdir()]
     metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
     assert metadata["trading_days"].value == 0
     assert "plot" not in metadata
