@@ -1,14 +1,17 @@
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 
 from batch.sales_report import (
+    RECENT,
     UI_MARKDOWN_LIMIT,
     DaySales,
     Figures,
     HouseholdSales,
     StoreSales,
+    plot_svg,
     render_html,
     sparkline,
     summary_table,
@@ -48,6 +51,45 @@ def test_the_page_stands_alone_and_shows_every_day(number):
     for day in days(number):
         assert f"{day.day:%a %d %b %Y}" in page
         assert f"{day.sales_value:,.2f}" in page
+
+
+def places(plot):
+    """Where the bars of a plot stand, from left to right."""
+    bars = re.findall(r'<path d="M ([0-9.]+) [^"]*"[^>]*style="fill: var\(--accent\)', plot)
+    return sorted({float(place) for place in bars})
+
+
+def test_the_page_of_years_shows_the_last_days_and_the_totals_of_all():
+    page, newest = render_html(figures(800)), days(800)[-60:]
+    assert [f"{day.day:%a %d %b %Y}" for day in reversed(newest)] == re.findall(
+        r"<td>(\w{3} \d\d \w{3} \d{4})</td>", page
+    )
+    assert len(places(page)) == 60
+    labels = re.findall(r"<text [^>]*>(\d\d \w{3})</text>", page)
+    assert labels == [f"{newest[-1 - n].day:%d %b}" for n in range(0, 60, 7)]
+    assert f"<b>${sum(day.sales_value for day in days(800)):,.2f}</b> sales" in page
+    assert "<b>800</b> business days" in page
+    assert "The 60 days up to the newest; all other figures of this page are of all days." in page
+    assert "up to the newest" not in render_html(figures(RECENT.days))
+
+
+def test_bars_stand_at_their_dates():
+    """A day without sales is a gap, and the same day of another year another place."""
+    first, second, third = days(1)[0], days(4)[3], days(366)[365]
+    near, far, later = places(plot_svg([first, second, third]))
+    assert (later - near) / (far - near) == pytest.approx(365 / 3, rel=0.01)
+
+
+@pytest.mark.parametrize("number", [1, 2, 14, 15, 60])
+def test_few_days_are_labelled_and_the_newest_always(number):
+    labels = re.findall(r"<text [^>]*>(\d\d \w{3})</text>", plot_svg(days(number)))
+    assert labels[0] == f"{days(number)[-1].day:%d %b}"
+    assert len({*labels}) == len(labels) == (number if number <= 14 else -(-number // 7))
+
+
+def test_a_negative_total_has_its_sign_before_the_dollar():
+    day = DaySales(date(2025, 1, 6), 1, 1, Decimal("-12.50"))
+    assert "<b>-$12.50</b> sales" in render_html(Figures((day,), (), (), 0))
 
 
 def test_the_page_says_that_nothing_is_there_yet():

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -148,6 +149,7 @@ def test_figures_are_exact(shop, source):
         ["mailer", "0", "0.00", "-", "+0"],
     ]
     assert "There are no sales of the week before" in page(shop, before).words
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{now}.html")
 
     metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
     assert metadata["sales_value"].value == total[now] / 100
@@ -158,6 +160,20 @@ def test_figures_are_exact(shop, source):
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=2)
     assert built(shop)[2:] == [str(before), str(now)]
+
+    # A week of the past that is made again, and one without sales that is newer, do not become the latest.
+    shop.arrives(PROMOTION_LIFT, before)
+    shop.daemon.advance(timedelta(minutes=10))
+    shop.fill("weekly_report_gap_sensor", looks=2)
+    assert built(shop)[4:] == [str(before)]
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{now}.html")
+    shop.change(f"DELETE FROM lake.marts.daily_sales WHERE business_date >= DATE '{now}'")
+    shop.arrives(DAILY_SALES, now)
+    shop.daemon.advance(timedelta(minutes=10))
+    shop.fill("weekly_report_gap_sensor", looks=2)
+    assert built(shop)[5:] == [str(now)]
+    assert "No sales in this week." in page(shop, now).words
+    assert shop.told("weekly_report/latest.html") == shop.told(f"weekly_report/{before}.html")
 
 
 def test_it_waits_for_all_that_it_shows_and_the_first_week_has_none_before_it(shop):
@@ -170,7 +186,14 @@ def test_it_waits_for_all_that_it_shows_and_the_first_week_has_none_before_it(sh
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=1)
     assert built(shop) == [str(first + WEEK), str(first)]
-    assert "No sales in this week." in page(shop, first).words
+    assert not [*shop.home.reports.glob("weekly_report/*")]
+    metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
+    assert {name: metadata[name].value for name in ("sales_value", "baskets", "trading_days")} == {
+        "sales_value": 0,
+        "baskets": 0,
+        "trading_days": 0,
+    }
+    assert "file" not in metadata
 
 
 @pytest.mark.parametrize("monday", [FIRST_BUSINESS_DATE, FIRST_BUSINESS_DATE + WEEK, FIRST])
@@ -207,12 +230,13 @@ def week(now=("100.10", "200", "300", "400", "500", "600", "700"), before=("90",
 
 
 NOTHING = ()
+WHOLE = ("100", "200", "300", "400", "500", "600", "700")
 
 
 @pytest.mark.parametrize(
     ("shown", "plots"),
-    [(week(), 2), (week(before=NOTHING), 2), (week(now=NOTHING), 0), (week(NOTHING, NOTHING), 0)],
-    ids=["both weeks", "nothing before", "nothing", "neither"],
+    [(week(), 2), (week(before=NOTHING), 2), (week(now=NOTHING), 0)],
+    ids=["both weeks", "nothing before", "nothing"],
 )
 def test_the_page_stands_alone(shown, plots):
     html = render_html(shown)
@@ -244,21 +268,88 @@ def test_what_comes_from_data_is_escaped():
 
 
 @pytest.mark.parametrize(
-    ("shown", "words"),
-    [
-        (week(now=NOTHING), "The week before came to $806.00."),
-        (week(NOTHING, NOTHING), "Nor were there any in the week before."),
-    ],
+    ("before", "words"),
+    [(WHOLE, "The week before came to $2,800.00."), (["-12.5"], "The week before came to -$12.50.")],
 )
-def test_a_week_without_sales_says_so_and_no_more(shown, words):
-    found = Page(render_html(shown))
+def test_a_week_without_sales_says_so_and_no_more(before, words):
+    found = Page(render_html(week(NOTHING, before)))
     assert "No sales in this week." in found.words
     assert words in found.words
     assert found.tables == {}
 
 
-def test_weeks_of_different_days_are_said_to_be_unlike():
-    assert "7 days with sales, 6 in the week before:" in Page(render_html(week())).words
+def cards(html):
+    """The figures at the head of a page: each with what it is of and, if there is one, its change."""
+    texts = re.findall(r"<li><b>(.*?)</b> (.*?)(?:<span>(.*?)</span>)?</li>", html)
+    return {name: (figure, change) for figure, name, change in texts}
+
+
+def test_weeks_of_as_many_days_are_compared():
+    html = render_html(week(before=WHOLE))
+    found = Page(html)
+    assert cards(html)["sales"] == ("$2,800.10", "+0.0%")
+    assert all(change for _, change in cards(html).values())
+    assert found.tables["Sales by day"][-1] == ["All", "2,800.10", "2,800.00", "+0.0%"]
+    assert found.tables["Stores that sold most"][0] == ["Store", "Week", "Before", "Change"]
+    assert found.tables["Coupons"][0] == ["Coupons", "Week", "Before", "Change"]
+    assert [row[0] for row in found.tables["Stores that lost most"][1:]] == ["13", "12", "11", "10"]
+    assert found.words.count("week before") == 2
+
+
+def test_weeks_of_different_days_are_compared_by_day_only():
+    html = render_html(week())
+    found = Page(html)
+    assert "7 days with sales, 6 in the week before:" in found.words
+    assert len(cards(html)) == 6
+    assert not any(change for _, change in cards(html).values())
+    assert "Below each figure" not in html
+    days = found.tables["Sales by day"]
+    assert days[1] == ["Mon 26", "100.10", "90.00", "+11.2%"]
+    assert days[-1] == ["All", "2,800.10", "806.00", "-"]
+    assert "Stores that lost most" not in found.tables
+    assert [len(row) for row in found.tables["Stores that sold most"]] == [2] * 11
+    assert [len(row) for row in found.tables["Coupons"]] == [2] * 5
+    # In the plot of the days alone.
+    assert found.words.count("week before") == 1
+
+
+def test_a_week_with_none_before_it_is_not_beside_anything():
+    shown = week(before=NOTHING)
+    found = Page(render_html(shown))
+    assert {len(row) for name in found.tables for row in found.tables[name] if name != "Promotions"} == {2}
+    assert "week before" not in found.words
+    assert "grey" not in thumbnail(shown)
+    assert "var(--muted)" not in "".join(re.findall("<svg.*?</svg>", render_html(shown), re.DOTALL))
+
+
+def test_stores_that_sold_nothing_are_not_among_those_that_sold_most():
+    """They are among those that lost most."""
+    stores = (Store(1, Decimal(5), Decimal(4)), Store(2, Decimal(0), Decimal(9)), Store(3, Decimal(-1), Decimal(1)))
+    html = render_html(replace(week(before=WHOLE), stores=stores))
+    found = Page(html)
+    assert found.tables["Stores that sold most"][1:] == [["1", "5.00", "4.00", "+25.0%"]]
+    assert "store 1" in html
+    assert "store 2" not in html
+    assert found.tables["Stores that lost most"][1:] == [
+        ["2", "0.00", "9.00", "-9.00"],
+        ["3", "-1.00", "1.00", "-2.00"],
+    ]
+    assert "Stores that sold most" not in Page(render_html(replace(week(before=WHOLE), stores=stores[2:]))).tables
+
+
+def test_signs_stand_where_people_look_for_them():
+    html = render_html(week(now=["-12.50"]))
+    assert cards(html)["sales"][0] == "-$12.50"
+    assert cards(html)["a basket"][0] == "-$0.36"
+    nothing = Placement("display", 3, 10, Decimal(0), 1, 2, 1.0)
+    lift = [replace(nothing, promoted_pairs=pairs, quantity=7, other_pairs=10) for pairs in (36, 40, 33)]
+    rows = Page(render_html(replace(week(), placements=tuple(lift)))).tables["Promotions"][1:]
+    assert [row[-1] for row in rows] == ["+0", "-1", "+0"]
+
+
+def test_a_long_figure_stays_in_its_card():
+    assert "overflow-wrap: anywhere" in re.search(r"\.figures b \{[^}]*\}", render_html(week()))[0]
+    assert "nowrap" not in re.search(r"\.figures b \{[^}]*\}", render_html(week()))[0]
 
 
 STRANGE = "font.size: 30\nfigure.dpi: 20\naxes.facecolor: red\nsvg.fonttype: path\nfont.family: serif\n"
@@ -297,17 +388,17 @@ def test_what_the_ui_shows_is_short_enough_to_be_shown(shown):
     assert len(picture(shown)) < 60_000
 
 
-def test_a_week_that_was_taken_back_has_no_picture(shop):
+def test_a_week_that_was_taken_back_has_no_file(shop):
     arrives(shop, FIRST - WEEK, FIRST + timedelta(days=6))
     shop.arrives(PROMOTION_LIFT, FIRST)
     shop.fill("weekly_report_gap_sensor", looks=1)
     folder = shop.home.reports / "weekly_report"
-    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html", f"{FIRST}.png"}
+    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html", f"{FIRST}.png", "latest.html"}
     shop.change("DELETE FROM lake.marts.daily_sales")
     shop.arrives(DAILY_SALES, FIRST)
     shop.daemon.advance(timedelta(minutes=10))
     shop.fill("weekly_report_gap_sensor", looks=1)
-    assert {file.name for file in folder.iterdir()} == {f"{FIRST}.html"}
+    assert not [*folder.iterdir()]
     metadata = shop.daemon.materializations(WEEKLY_REPORT.key)[-1].asset_materialization.metadata
     assert metadata["trading_days"].value == 0
     assert "plot" not in metadata

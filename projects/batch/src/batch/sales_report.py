@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import duckdb
@@ -13,6 +13,9 @@ from batch.plots import ACCENT, house_style, plain, svg_element
 
 UI_MARKDOWN_LIMIT = 1000
 """Dagster's UI shows Markdown metadata inline below this many characters, behind a link above."""
+
+RECENT = timedelta(days=60)
+"""What the page shows day by day, up to the newest."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Figures:
     top_stores: tuple[StoreSales, ...]
     top_households: tuple[HouseholdSales, ...]
     households: int
+
+    @property
+    def recent(self) -> tuple[DaySales, ...]:
+        """The days that the page shows one by one."""
+        return tuple(day for day in self.by_day if day.day > self.by_day[-1].day - RECENT)
 
     @property
     def days(self) -> int:
@@ -114,15 +122,21 @@ def sparkline(by_day: Sequence[DaySales], days: int = 30) -> str:
 
 
 def plot_svg(by_day: Sequence[DaySales]) -> str:
-    """Sales by day as an SVG element for an HTML page."""
+    """Sales by day as an SVG element for an HTML page: a day without sales is a gap."""
     from matplotlib.figure import Figure
 
+    labelled: list[date] = []
+    if by_day:
+        first, last = by_day[0].day, by_day[-1].day
+        step = 1 if last - first < timedelta(days=14) else 7
+        labelled = [last - timedelta(days=n) for n in range(0, (last - first).days + 1, step)]
     with house_style():
         figure = Figure(figsize=(9, 3), layout="constrained")
         axes = figure.add_subplot()
         axes.bar(
-            [f"{day.day:%d %b}" for day in by_day], [float(day.sales_value) for day in by_day], color=ACCENT, width=0.8
+            [day.day.toordinal() for day in by_day], [float(day.sales_value) for day in by_day], color=ACCENT, width=0.8
         )
+        axes.set_xticks([day.toordinal() for day in labelled], [f"{day:%d %b}" for day in labelled])
         axes.set_ylabel("sales, US $")
         plain(axes)
         axes.margins(x=0.01)
@@ -132,4 +146,4 @@ def plot_svg(by_day: Sequence[DaySales]) -> str:
 
 def render_html(figures: Figures) -> str:
     """The report as one HTML page without references to other files."""
-    return render("sales_report.html.j2", figures=figures, plot=plot_svg(figures.by_day))
+    return render("sales_report.html.j2", figures=figures, plot=plot_svg(figures.recent), recent=RECENT.days)

@@ -112,6 +112,15 @@ class Week:
         """Its last day."""
         return self.monday + timedelta(days=6)
 
+    @property
+    def comparable(self) -> bool:
+        """Whether the weeks can be compared as wholes: as many days with sales in both."""
+        return 0 < self.before.trading_days == self.now.trading_days
+
+    def best(self, number: int) -> tuple[Store, ...]:
+        """The stores that sold most, of those that sold something."""
+        return tuple(store for store in self.stores[:number] if store.sales_value > 0)
+
     def fallen(self, number: int = 5) -> list[Store]:
         """The stores that lost most against the week before, also those that reported nothing."""
         return [store for store in sorted(self.stores, key=lambda s: s.difference)[:number] if store.difference < 0]

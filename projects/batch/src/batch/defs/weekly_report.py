@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,13 +25,25 @@ def _of_two_weeks(contract: Contract) -> dg.AssetDep:
     return dg.AssetDep(contract.key, partition_mapping=mapping)
 
 
+def _copy_newest(folder: Path) -> None:
+    """Keeps `latest.html` the page of the newest week with sales, which is one that has a picture."""
+    latest = folder / "latest.html"
+    pages = (plot.with_suffix(".html") for plot in folder.glob("*.png"))
+    newest = max((page for page in pages if page.exists()), default=None)
+    if newest:
+        write_atomically(latest, newest.read_bytes())
+    else:
+        latest.unlink(missing_ok=True)
+
+
 @dg.multi_asset(
     name="weekly_report",
     specs=[
         report_spec(
             WEEKLY_REPORT,
             "Each week that is over beside the week before: sales by day and store, coupons, promotions, households, "
-            "as one HTML file with plots that needs no server, and sales by day as a PNG picture beside it.",
+            "as one HTML file with plots that needs no server, and sales by day as a PNG picture beside it. The newest "
+            "week with sales is latest.html too; of two weeks without sales the second has no file.",
             *(_of_two_weeks(contract) for contract in (DAILY_SALES, COUPON_USAGE, HOUSEHOLD_DAYS)),
             PROMOTION_LIFT,
             suffix="html",
@@ -47,19 +60,24 @@ def weekly_report(
             return read_weeks(connection, weeks)
 
     def write(monday: str, week: Week) -> dict[str, Any]:
-        plot = report_file(folders, WEEKLY_REPORT, monday, "png")
-        shown = {}
+        page, plot = (report_file(folders, WEEKLY_REPORT, monday, suffix) for suffix in ("html", "png"))
+        shown: dict[str, Any] = {}
+        if week.now.trading_days or week.before.trading_days:
+            shown = write_report(folders, WEEKLY_REPORT, monday, render_html(week), "html")
+        else:
+            page.unlink(missing_ok=True)
         if week.now.trading_days:
             write_atomically(plot, picture(week))
-            shown = {"plot": dg.MetadataValue.md(thumbnail(week)), "days": dg.MetadataValue.md(to_markdown(week))}
+            shown["plot"] = dg.MetadataValue.md(thumbnail(week))
+            shown["days"] = dg.MetadataValue.md(to_markdown(week))
         else:
             plot.unlink(missing_ok=True)
+        _copy_newest(page.parent)
         return {
             "sales_value": float(week.now.sales_value),
             "baskets": week.now.baskets,
             "trading_days": week.now.trading_days,
             **shown,
-            **write_report(folders, WEEKLY_REPORT, monday, render_html(week), "html"),
         }
 
     yield from build_partitions(context, WEEKLY_REPORT, read, write)
