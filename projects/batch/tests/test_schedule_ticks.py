@@ -103,6 +103,7 @@ def test_a_week_and_a_month_are_asked_for_when_they_are_over(ticking):
 JOBS = {
     "cohort_retention_job": {"monthly_cohort_retention"},
     "coupon_hours_job": {"coupon_hours"},
+    "department_profiles_job": {"department_profiles"},
     "department_sales_job": {"department_sales"},
     "household_segments_job": {"household_segments"},
     "promotion_lift_job": {"weekly_promotion_lift"},

@@ -21,7 +21,7 @@ from batch.departments import (
     unlisted_departments,
 )
 from batch.partitions import BY_DAY_AND_DEPARTMENT, BY_DEPARTMENT, DEPARTMENTS, UNKNOWN, along
-from batch.reporting import GAP_RUN_TAGS
+from batch.reporting import GAP_RUN_TAGS, RUN_TAGS
 from platform_shared import clock
 from platform_shared.automation import EVERY_MINUTE, on_input_change
 from platform_shared.contracts import PRODUCTS, RAW_ORDER_LINES
@@ -206,3 +206,11 @@ def department_profiles(context: dg.AssetExecutionContext, folders: PlatformFold
         }
 
     yield from build_partitions(context, DEPARTMENT_PROFILES, dict.fromkeys, write)
+
+
+department_profiles_job = dg.define_asset_job(
+    DEPARTMENT_PROFILES.job,
+    [department_profiles],
+    description="Builds the profiles of departments, which follow their sales by themselves.",
+    tags=RUN_TAGS,
+)
