@@ -318,6 +318,7 @@ def test_a_week_with_none_before_it_is_not_beside_anything():
     found = Page(render_html(shown))
     assert {len(row) for name in found.tables for row in found.tables[name] if name != "Promotions"} == {2}
     assert "week before" not in found.words
+    assert "beside the week before" not in " ".join(found.words)
     assert "grey" not in thumbnail(shown)
     assert "var(--muted)" not in "".join(re.findall("<svg.*?</svg>", render_html(shown), re.DOTALL))
 
