@@ -92,7 +92,7 @@ def test_a_failed_tick_of_any_sensor_changes_nothing(daemon: DaemonHarness, monk
     daemon.instance.add_dynamic_partitions("stores", ["367"])
     failing = FailsFirst(dg.SensorDefinition, monkeypatch)
     failed = daemon.tick_sensors(may_fail=True)
-    daemon.advance(timedelta(minutes=5))
+    daemon.advance(timedelta(minutes=15))
     again = daemon.tick_sensors()
     assert sorted(tick.name for tick in failed) == names_of_sensors()
     assert {tick.status for tick in failed} == {"FAILURE"}
