@@ -184,6 +184,7 @@ def test_one_command_builds_every_partition_of_the_workspace(
     retailer.daemon.execute_runs()
     loading_runs, loaded = len(retailer.daemon.runs()), time.monotonic()
 
+    capsys.readouterr()
     code = main(["backfill", "all", "--from", f"{FIRST}", "--to", f"{LAST}"])
 
     built = time.monotonic()
