@@ -28,13 +28,15 @@ STARTED = STOPPED + timedelta(days=4)
 TODAY = "2026-12-01"
 """The lines of the night have come."""
 SERIES = [series for series in all_series().values() if series.inputs]
+FIRST_DAY = "2026-11-09"
 FIRST = {COMPLETE_WEEKS: "2026-11-16", COMPLETE_MONTHS: "2025-02-01"}
-"""The oldest partition whose inputs are there; of days and hours, those of 25 November. Months read all days."""
+"""The oldest partition whose inputs are there; of days and hours, those of the first day. The page of a week reads the
+week before, too, and months read all days."""
 
 
 def over(series, now):
     """The partitions of a series that are over, and have their inputs."""
-    first = FIRST.get(series.partitions, "2026-11-25")
+    first = FIRST.get(series.partitions, FIRST_DAY)
     return [key for key in series.partitions.get_partition_keys(current_time=now) if key >= first]
 
 
@@ -124,7 +126,12 @@ def all_of(platform):
     return {series.job: Counter(over(series, platform.daemon.now)) for series in SERIES}
 
 
-TODAYS = {"store_sales_daily_schedule", "promotion_lift_weekly_schedule", "cohort_retention_monthly_schedule"}
+TODAYS = {
+    "store_sales_daily_schedule",
+    "promotion_lift_weekly_schedule",
+    "weekly_report_schedule",
+    "cohort_retention_monthly_schedule",
+}
 GAP_SENSORS = [f"{series.job.removesuffix('_job')}_gap_sensor" for series in SERIES]
 
 
