@@ -35,8 +35,8 @@ COMPLETE_MONTHS = dg.MonthlyPartitionsDefinition(start_date="2025-02-01", timezo
 
 COMPLETE_HOURS = dg.HourlyPartitionsDefinition(start_date="2026-11-01-00:00", timezone=BUSINESS_TIME_ZONE)
 """Hourly, New York, without this hour; a day has 23 to 25 of them. It begins when the first report by hour did: an hour
-before that would be built for nothing, and kept for ever. The start never moves: ten years of hours are fewer than the 100,000 partitions
-that Dagster advises."""
+before that would be built for nothing, and kept for ever. The start never moves: ten years of hours are fewer than the
+100,000 partitions that Dagster advises."""
 
 
 @dataclass(frozen=True)
